@@ -1,0 +1,61 @@
+"""Between a shell and a Metaflow flow: the defaults a run needs, and our errors as one line without a traceback."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from metaflow.exception import MetaflowException
+from metaflow.util import get_username
+
+from lib import settings
+from lib.errors import SettingsError, ShelfsortError
+
+
+class Refused(MetaflowException):
+    """What Metaflow prints as a headline and a line, where any other exception gets a traceback."""
+
+    headline = "Shelfsort"
+
+
+def one_line_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a step (below @step) or a Config parser, so that a ShelfsortError ends in its line alone."""
+
+    @wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except ShelfsortError as error:
+            raise Refused(str(error)) from error
+
+    return wrapped
+
+
+def cores() -> int:
+    """The processor cores this process may use, containers' CPU limits included; at least 1."""
+    from joblib import cpu_count
+
+    return max(1, int(cpu_count()))
+
+
+def main(flow: Callable[[], Any]) -> None:
+    """Run a flow's command line with what a fresh machine lacks, and check a settings file given on it first."""
+    # Metaflow refuses to run as root or where no user name is set, as in most containers.
+    if get_username() is None:
+        os.environ["METAFLOW_USER"] = "shelfsort"
+    # Its default of 16 workers is slower than one a core; `run --max-workers` still wins.
+    os.environ.setdefault("METAFLOW_RUN_MAX_WORKERS", str(cores()))
+    os.environ.setdefault("METAFLOW_RESUME_MAX_WORKERS", os.environ["METAFLOW_RUN_MAX_WORKERS"])
+    try:
+        for path in _settings_files(sys.argv):
+            settings.check_file(path)
+    except SettingsError as error:
+        sys.exit(f"Shelfsort: {error}")
+    flow()
+
+
+def _settings_files(arguments: list[str]) -> list[str]:
+    """The paths in every `--config settings PATH` of a command line."""
+    triples = zip(arguments, arguments[1:], arguments[2:], strict=False)
+    return [path for flag, name, path in triples if flag == "--config" and name == "settings"]

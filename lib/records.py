@@ -1,0 +1,121 @@
+"""The vocabulary: our fields, the reasons for setting a row aside, a batch, and what a batch came to.
+
+Everything here is small and travels as Metaflow artifacts or JSON; the rows themselves travel as Parquet shards.
+"""
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+# What we look for in a customer's file; `name` is required. Their headers are in config/columns.toml.
+FIELDS = (
+    "name",
+    "sku",
+    "gtin",
+    "brand",
+    "description",
+    "customer_category",
+    "quantity",
+    "unit",
+    "net_weight",
+    "country",
+)
+
+
+class Outcome(StrEnum):
+    """What became of a row; every row has exactly one."""
+
+    CATEGORIZED = "categorized"
+    REVIEW = "review"
+    REJECTED = "rejected"
+
+
+class Reason(StrEnum):
+    """Why a row is rejected or carries a warning (which of the two, the settings say)."""
+
+    MISSING_NAME = "missing-name"
+    NAME_TOO_SHORT = "name-too-short"
+    BAD_GTIN = "bad-gtin"
+    BAD_NUMBER = "bad-number"
+    UNIT_UNKNOWN = "unit-unknown"
+    DUPLICATE = "duplicate"
+    TOO_MANY_CELLS = "too-many-cells"
+    OPEN_QUOTE = "open-quote"
+    BAD_ENCODING = "bad-encoding"
+
+
+# One sentence each, for people who read rejected.csv and the report.
+SENTENCES = {
+    Reason.MISSING_NAME: "The product has no name.",
+    Reason.NAME_TOO_SHORT: "The name has fewer than two letters, too little to tell what the product is.",
+    Reason.BAD_GTIN: "The GTIN is not 8, 12, 13 or 14 digits with a right check digit.",
+    Reason.BAD_NUMBER: "A quantity or weight is not a number.",
+    Reason.UNIT_UNKNOWN: "A unit of measure is missing or not one we know.",
+    Reason.DUPLICATE: "The row is the same as an earlier one in every cell.",
+    Reason.TOO_MANY_CELLS: "The row has more cells than the header, so its cells may stand in the wrong columns.",
+    Reason.OPEN_QUOTE: "A quotation mark is opened and never closed, so the row's end is a guess.",
+    Reason.BAD_ENCODING: "The row has bytes that are not UTF-8; they were read as Windows-1252.",
+}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A staged piece of the source: a Parquet file of raw rows in the job's folder."""
+
+    name: str  # relative to the job's folder; holds the content's hash
+    first_row: int  # 0-based number of its first row within the source
+    rows: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The slice of the source that one task handles: rows [first_row, first_row + rows) of the shards given."""
+
+    number: int
+    first_row: int
+    rows: int
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What one batch came to; counts only, the rows are in the Parquet file it names."""
+
+    number: int
+    name: str  # the result's Parquet file, relative to the job's folder
+    rows: int
+    outcomes: dict[str, int]  # Outcome -> rows
+    reasons: dict[str, int]  # Reason -> rejected rows that have it
+    warnings: dict[str, int]  # Reason -> kept rows that carry it
+    categories: dict[str, int]  # category -> rows, review rows included
+    confidences: list[int]  # rows per twentieth of [0, 1], review rows included
+    seconds: float
+    reused: bool = False  # found finished from an earlier run of the same job
+
+
+@dataclass
+class ImportReport:
+    """The account of every row of one import job, as written to report.json."""
+
+    job_id: str
+    source: dict[str, Any]
+    rows: int
+    blank_lines: int
+    categorized: int
+    review: int
+    rejected: int
+    reasons: dict[str, int]
+    warnings: dict[str, int]
+    categories: dict[str, int]
+    confidences: list[int]
+    columns: list[dict[str, Any]]
+    model: dict[str, Any]
+    review_threshold: float
+    batches: list[dict[str, Any]]
+    rejected_rows: list[dict[str, Any]]  # the first few, to look at
+    outputs: dict[str, str]
+    catalog: dict[str, Any] = field(default_factory=dict)
+    timing: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)

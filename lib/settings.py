@@ -1,0 +1,117 @@
+"""Typed settings: config/default.toml documents every key, another file gives only what differs.
+
+Validated when a flow starts or is deployed, so that a mistake costs seconds and not a run.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lib.errors import SettingsError
+from lib.records import Reason
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_FILE = ROOT / "config" / "default.toml"
+# Metaflow stops a foreach with more splits than this unless told otherwise (its --max-num-splits).
+METAFLOW_SPLITS = 100
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BatchSettings(_Section):
+    """How a file is split; rows are data rows of the source."""
+
+    count: Annotated[int, Field(ge=0, le=METAFLOW_SPLITS)]
+    rows_at_least: Annotated[int, Field(ge=1)]
+    most: Annotated[int, Field(ge=1, le=METAFLOW_SPLITS)]
+
+
+class ValidationSettings(_Section):
+    """Which reasons reject a row and which are only noted."""
+
+    reject: list[Reason]
+    warn: list[Reason]
+
+    @model_validator(mode="after")
+    def _each_reason_once(self) -> "ValidationSettings":
+        both = sorted({*self.reject} & {*self.warn})
+        if both:
+            raise ValueError(f"{both[0]} stands in both reject and warn")
+        if Reason.MISSING_NAME not in self.reject:
+            raise ValueError("missing-name must reject: a product without a name cannot be categorized")
+        return self
+
+
+class Settings(_Section):
+    """All settings; the meaning of each key stands in config/default.toml."""
+
+    model: Annotated[str, Field(min_length=1)]
+    review_threshold: Annotated[float, Field(ge=0, le=1)]
+    database_url: str
+    keep_shards: bool
+    batches: BatchSettings
+    validation: ValidationSettings
+
+    @property
+    def catalog_url(self) -> str:
+        """The catalog's SQLAlchemy URL from the settings or the environment; empty means SQLite in the output folder."""
+        return self.database_url or os.environ.get("SHELFSORT_DATABASE_URL", "")
+
+    @property
+    def model_uri(self) -> str:
+        """The model's folder as an absolute path or a URI."""
+        return self.model if "://" in self.model else str(ROOT / self.model)
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Settings from the text of a TOML file laid over the defaults, validated, as a plain dict (Metaflow keeps that).
+
+    Raises SettingsError with the first mistake.
+    """
+    return settings_of(_merged(_toml(DEFAULT_FILE.read_text("utf-8")), _toml(text))).model_dump(mode="json")
+
+
+def settings_of(values: Mapping[str, Any]) -> Settings:
+    """Typed settings from a complete dict; SettingsError with the first mistake."""
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        known = "" if first["type"] != "extra_forbidden" else "; the known keys are in config/default.toml"
+        what = "there is no such key" if known else first["msg"].removeprefix("Value error, ")
+        given = "" if known or isinstance(first["input"], Mapping) else f" (it is {first['input']!r})"
+        raise SettingsError(f"{where}: {what}{given}{known}") from None
+
+
+def check_file(path: str) -> None:
+    """Raise a SettingsError that names the file when it cannot be used."""
+    try:
+        parse(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}; give --config settings an existing TOML file") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not a UTF-8 text file; give --config settings a TOML file") from None
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def _toml(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"not valid TOML: {error}") from None
+
+
+def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        inner = merged.get(key)
+        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+    return merged
