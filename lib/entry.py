@@ -41,9 +41,10 @@ def cores() -> int:
 
 def main(flow: Callable[[], Any]) -> None:
     """Run a flow's command line with what a fresh machine lacks, and check a settings file given on it first."""
-    # Metaflow refuses to run as root or where no user name is set, as in most containers.
+    # Metaflow refuses to run as root or where no user name is set, as in most containers. It has read
+    # METAFLOW_USER already; that one is for its tasks, USERNAME for this process.
     if get_username() is None:
-        os.environ["METAFLOW_USER"] = "shelfsort"
+        os.environ["METAFLOW_USER"] = os.environ["USERNAME"] = "shelfsort"
     # Its default of 16 workers is slower than one a core; `run --max-workers` still wins.
     os.environ.setdefault("METAFLOW_RUN_MAX_WORKERS", str(cores()))
     os.environ.setdefault("METAFLOW_RESUME_MAX_WORKERS", os.environ["METAFLOW_RUN_MAX_WORKERS"])
