@@ -209,7 +209,12 @@ class S3Folder:
             try:
                 self.client.put_object(Bucket=self.bucket, Key=self.key(name), Body=body, **condition)
             except ClientError as error:
-                if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
+                if error.response["Error"]["Code"] in (
+                    "PreconditionFailed",
+                    "ConditionalRequestConflict",
+                    "412",
+                    "409",
+                ):
                     raise Changed from None
                 raise
 
