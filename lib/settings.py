@@ -60,7 +60,7 @@ class Settings(_Section):
 
     @property
     def catalog_url(self) -> str:
-        """The catalog's SQLAlchemy URL from the settings or the environment; empty means SQLite in the output folder."""
+        """The catalog's SQLAlchemy URL, from here or the environment; empty means SQLite in the output folder."""
         return self.database_url or os.environ.get("SHELFSORT_DATABASE_URL", "")
 
     @property
