@@ -1,0 +1,1 @@
+"""Tests; a package, so that conftest.py and the tests share tests.services."""
