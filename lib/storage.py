@@ -4,9 +4,11 @@ Every write is all or nothing: a reader finds the whole file or none. Locally th
 beside the target, synced and renamed; on S3 an object appears when its upload completes.
 """
 
+import errno
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,12 @@ from lib.errors import StorageError
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 60
 TRIES = 4
+# Files in the making, which names() leaves out.
+WRITING = ".writing-"
+# S3's answers to a conditional write: changed, being changed right now, and deleted.
+CHANGED_CODES = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
+# What the block of `writing` may meet that is the target's fault and not that of something else it reads.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 class Changed(Exception):
@@ -47,10 +55,13 @@ class Folder(Protocol):
         """Context manager: a local path to write to; it becomes the file when the block ends without error."""
 
     def names(self, prefix: str = "") -> list[str]:
-        """The names of all files below, sorted."""
+        """The names of all files below that start with the prefix, sorted; a missing folder has none."""
 
     def delete(self, prefix: str) -> None:
-        """Remove the file or everything below the prefix; nothing there is no error."""
+        """Remove the file of this name and everything below it as a folder; nothing there is no error.
+
+        "a" takes a and a/b, not ab; "" takes all.
+        """
 
 
 def folder(uri: str) -> Folder:
@@ -69,6 +80,7 @@ def folder(uri: str) -> Folder:
 
 
 def is_s3(uri: str) -> bool:
+    """Whether a URI lies on S3 and not on this machine."""
     return uri.lower().startswith("s3://")
 
 
@@ -96,7 +108,8 @@ class LocalFolder:
         return str(self.path / name)
 
     def exists(self, name: str) -> bool:
-        return (self.path / name).exists()
+        with _local_errors(self.path / name):
+            return (self.path / name).is_file()
 
     def read_bytes(self, name: str) -> bytes:
         with _local_errors(self.path / name):
@@ -116,24 +129,25 @@ class LocalFolder:
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         target = self.path / name
+        temporary = target.with_name(f"{WRITING}{uuid.uuid4().hex}{target.suffix}")
         with _local_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary_name = tempfile.mkstemp(prefix=".writing-", suffix=target.suffix, dir=target.parent)
-            os.close(handle)
-        temporary = Path(temporary_name)
+            temporary.touch(exist_ok=False)
         try:
+            yield temporary
             with _local_errors(target):
-                yield temporary
-                # mkstemp makes private files; a result is for whoever may read the folder.
-                temporary.chmod(0o666 & ~_umask())
                 with temporary.open("rb") as written:
                     os.fsync(written.fileno())
                 temporary.replace(target)
+        except OSError as error:
+            if error.filename == str(temporary) or (error.filename is None and error.errno in DISK_ERRORS):
+                raise StorageError(f"{target}: {error.strerror or error}") from error
+            raise
         finally:
             temporary.unlink(missing_ok=True)
 
     def names(self, prefix: str = "") -> list[str]:
-        found = (p for p in self.path.rglob("*") if p.is_file())
+        found = (p for p in self.path.rglob("*") if p.is_file() and not p.name.startswith(WRITING))
         return sorted(n for n in (p.relative_to(self.path).as_posix() for p in found) if n.startswith(prefix))
 
     def delete(self, prefix: str) -> None:
@@ -160,13 +174,11 @@ class S3Folder:
             import boto3
             from botocore.config import Config
 
-            config = Config(
-                connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                read_timeout=READ_TIMEOUT_SECONDS,
-                retries={"total_max_attempts": TRIES, "mode": "standard"},
-            )
+            retries = {"total_max_attempts": TRIES, "mode": "standard"}
+            timeouts = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "read_timeout": READ_TIMEOUT_SECONDS}
             with _s3_errors(self.uri):
-                self._client = boto3.client("s3", config=config)
+                # boto3's shared session is not safe for threads and remembers credentials that have changed since.
+                self._client = boto3.Session().client("s3", config=Config(retries=retries, **timeouts))
         return self._client
 
     def key(self, name: str) -> str:
@@ -176,45 +188,44 @@ class S3Folder:
         return f"s3://{self.bucket}/{self.key(name)}"
 
     def exists(self, name: str) -> bool:
-        from botocore.exceptions import ClientError
-
         with _s3_errors(self.uri_of(name)):
             try:
                 self.client.head_object(Bucket=self.bucket, Key=self.key(name))
-            except ClientError as error:
-                if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+            except self.client.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] == "404":
                     return False
                 raise
         return True
 
     def read_bytes(self, name: str) -> bytes:
-        return self.read_tagged(name)[0]
-
-    def read_tagged(self, name: str) -> tuple[bytes, str]:
-        """The object's content and its ETag, for write_if_unchanged."""
         with _s3_errors(self.uri_of(name)):
-            answer = self.client.get_object(Bucket=self.bucket, Key=self.key(name))
-            return answer["Body"].read(), answer["ETag"]
+            return bytes(self.client.get_object(Bucket=self.bucket, Key=self.key(name))["Body"].read())
+
+    def fetch_tagged(self, name: str, target: Path) -> str | None:
+        """Copy the object to a local file and give its ETag, for write_if_unchanged; None where there is no object."""
+        with _s3_errors(self.uri_of(name)), target.open("wb") as file:
+            try:
+                answer = self.client.get_object(Bucket=self.bucket, Key=self.key(name))
+            except self.client.exceptions.NoSuchKey:
+                return None
+            shutil.copyfileobj(answer["Body"], file, 1 << 20)
+            return str(answer["ETag"])
 
     def write_bytes(self, name: str, content: bytes) -> None:
         with _s3_errors(self.uri_of(name)):
             self.client.put_object(Bucket=self.bucket, Key=self.key(name), Body=content)
 
     def write_if_unchanged(self, name: str, source: Path, tag: str | None) -> None:
-        """Upload only if the object still has this ETag (None: only if there is none); Changed otherwise."""
-        from botocore.exceptions import ClientError
+        """Upload only if the object still has this ETag (None: only if there is none); Changed otherwise.
 
+        One request, as boto3's upload in parts knows no conditions, so S3's limit of 5 GB applies.
+        """
         condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
         with _s3_errors(self.uri_of(name)), source.open("rb") as body:
             try:
                 self.client.put_object(Bucket=self.bucket, Key=self.key(name), Body=body, **condition)
-            except ClientError as error:
-                if error.response["Error"]["Code"] in (
-                    "PreconditionFailed",
-                    "ConditionalRequestConflict",
-                    "412",
-                    "409",
-                ):
+            except self.client.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] in CHANGED_CODES:
                     raise Changed from None
                 raise
 
@@ -231,8 +242,9 @@ class S3Folder:
         with tempfile.TemporaryDirectory(prefix="shelfsort-") as temporary:
             path = Path(temporary) / Path(name).name
             yield path
-            with _s3_errors(self.uri_of(name)):
-                self.client.upload_file(str(path), self.bucket, self.key(name))
+            # Not upload_file, which hides S3's answer in an exception of its own.
+            with _s3_errors(self.uri_of(name)), path.open("rb") as body:
+                self.client.upload_fileobj(body, self.bucket, self.key(name))
 
     def names(self, prefix: str = "") -> list[str]:
         base = self.key(prefix) if prefix else (self.prefix + "/" if self.prefix else "")
@@ -242,16 +254,10 @@ class S3Folder:
             return sorted(item["Key"][cut:] for page in pages for item in page.get("Contents", []))
 
     def delete(self, prefix: str) -> None:
-        names = [n for n in self.names(prefix) if n == prefix or n.startswith(prefix.rstrip("/") + "/")]
+        names = [n for n in self.names(prefix) if n.removeprefix(prefix.rstrip("/"))[:1] in ("", "/") or not prefix]
         with _s3_errors(self.uri_of(prefix)):
             for name in names:
                 self.client.delete_object(Bucket=self.bucket, Key=self.key(name))
-
-
-def _umask() -> int:
-    current = os.umask(0o022)
-    os.umask(current)
-    return current
 
 
 @contextmanager
@@ -263,7 +269,7 @@ def _local_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"{path}: no such file or folder") from None
     except IsADirectoryError:
         raise StorageError(f"{path}: is a folder, not a file") from None
-    except (PermissionError, NotADirectoryError, OSError) as error:
+    except OSError as error:
         raise StorageError(f"{path}: {error.strerror or error}") from error
 
 
@@ -271,7 +277,7 @@ def _local_errors(path: Path) -> Iterator[None]:
 def _s3_errors(uri: str) -> Iterator[None]:
     """Turn boto3's refusals into one line that names the object and what to do."""
     from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
     advice = {
         "404": "no such object",
@@ -288,9 +294,6 @@ def _s3_errors(uri: str) -> Iterator[None]:
         code = error.response["Error"]["Code"]
         raise StorageError(f"{uri}: {advice.get(code, f'S3 answered {code}')}") from error
     except NoCredentialsError as error:
-        message = "no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
-        raise StorageError(f"{uri}: {message}") from error
-    except NoRegionError as error:
-        raise StorageError(f"{uri}: no AWS region; set AWS_DEFAULT_REGION") from error
+        raise StorageError(f"{uri}: no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from error
     except (BotoCoreError, Boto3Error) as error:
         raise StorageError(f"{uri}: {error}") from error
