@@ -1,11 +1,13 @@
 """The customer's headers matched to our fields by config/columns.toml, and the names of the results' columns."""
 
+import re
 import tomllib
 import unicodedata
-from collections import Counter
 from dataclasses import dataclass
+from itertools import chain, count
 
 from lib.errors import SettingsError, SourceError
+from lib.quantities import Unit, unit_of
 from lib.records import FIELDS
 from lib.settings import ROOT
 
@@ -46,6 +48,18 @@ def known_headers() -> dict[str, tuple[str, int]]:
     return known
 
 
+def split_unit(header: str) -> tuple[str, Unit | None]:
+    """A header and the unit of measure it ends with: 'Net weight (kg)' gives 'Net weight' and the kilogram.
+
+    Only masses and volumes count: 'Product unit' has none.
+    """
+    words = re.findall(r"[^\W_]+", header)
+    unit = unit_of(words[-1]) if len(words) > 1 else None
+    if unit is None or (unit.grams is None and unit.millilitres is None):
+        return header, None
+    return " ".join(words[:-1]), unit
+
+
 def match_columns(header: list[str], *, source: str) -> list[ColumnMatch]:
     """Our fields found in a header, in the order of FIELDS.
 
@@ -55,9 +69,11 @@ def match_columns(header: list[str], *, source: str) -> list[ColumnMatch]:
     known = known_headers()
     best: dict[str, tuple[int, int]] = {}
     for column, text in enumerate(header):
-        field, place = known.get(folded(text), ("", 0))
+        field, place = known.get(folded(text)) or known.get(folded(split_unit(text)[0])) or ("", 0)
         if field and (field not in best or (place, column) < best[field]):
             best[field] = (place, column)
+    if "name" not in best and "description" in best:
+        best["name"] = best.pop("description")  # a wholesaler's "Description" is all the name there is
     if "name" not in best:
         shown = ", ".join(repr(h) for h in header[:12]) + (", ..." if len(header) > 12 else "")
         raise SourceError(
@@ -73,17 +89,15 @@ def unique_headers(header: list[str], *, taken: list[str]) -> list[str]:
     Databases and Spark tell column names apart without case, so we do too. ['Price', '', 'price', 'category'] with
     'category' taken gives ['Price', 'column 2', 'price (2)', 'category (source)'].
     """
-    used = {name.casefold() for name in taken}
+    ours = {name.casefold() for name in taken}
+    used = set(ours)
     names: list[str] = []
-    seen: Counter[str] = Counter()
     for position, text in enumerate(header, start=1):
-        base = text.strip() or f"column {position}"
-        if base.casefold() in {name.casefold() for name in taken}:
+        base = text if text.strip() else f"column {position}"
+        if base.casefold() in ours:
             base = f"{base} (source)"
-        name = base
-        while name.casefold() in used:
-            seen[base.casefold()] += 1
-            name = f"{base} ({seen[base.casefold()] + 1})"
+        candidates = chain([base], (f"{base} ({number})" for number in count(2)))
+        name = next(candidate for candidate in candidates if candidate.casefold() not in used)
         used.add(name.casefold())
         names.append(name)
     return names

@@ -101,7 +101,7 @@ def _read_errors(name: str) -> Iterator[None]:
 
 def _delimited_table(file: Any, start: bytes, name: str, stack: ExitStack) -> "_DelimitedTable":
     compressed = start[:2] == b"\x1f\x8b"
-    binary = stack.enter_context(gzip.open(file)) if compressed else file
+    binary = stack.enter_context(gzip.GzipFile(fileobj=file)) if compressed else file
     sample = binary.read(SAMPLE_BYTES)
     binary.seek(0)
     text = _decoded_sample(sample, name)

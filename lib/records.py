@@ -3,9 +3,8 @@
 Everything here is small and travels as Metaflow artifacts or JSON; the rows themselves travel as Parquet shards.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 # What we look for in a customer's file; `name` is required. Their headers are in config/columns.toml.
 FIELDS = (
@@ -50,7 +49,7 @@ SENTENCES = {
     Reason.NAME_TOO_SHORT: "The name has fewer than two letters, too little to tell what the product is.",
     Reason.BAD_GTIN: "The GTIN is not 8, 12, 13 or 14 digits with a right check digit.",
     Reason.BAD_NUMBER: "A quantity or weight is not a number.",
-    Reason.UNIT_UNKNOWN: "A unit of measure is missing or not one we know.",
+    Reason.UNIT_UNKNOWN: "A unit of measure is not one we know (config/units.toml), or a weight has none.",
     Reason.DUPLICATE: "The row is the same as an earlier one in every cell.",
     Reason.TOO_MANY_CELLS: "The row has more cells than the header, so its cells may stand in the wrong columns.",
     Reason.OPEN_QUOTE: "A quotation mark is opened and never closed, so the row's end is a guess.",
@@ -85,37 +84,5 @@ class BatchResult:
     name: str  # the result's Parquet file, relative to the job's folder
     rows: int
     outcomes: dict[str, int]  # Outcome -> rows
-    reasons: dict[str, int]  # Reason -> rejected rows that have it
-    warnings: dict[str, int]  # Reason -> kept rows that carry it
-    categories: dict[str, int]  # category -> rows, review rows included
-    confidences: list[int]  # rows per twentieth of [0, 1], review rows included
     seconds: float
     reused: bool = False  # found finished from an earlier run of the same job
-
-
-@dataclass
-class ImportReport:
-    """The account of every row of one import job, as written to report.json."""
-
-    job_id: str
-    source: dict[str, Any]
-    rows: int
-    blank_lines: int
-    categorized: int
-    review: int
-    rejected: int
-    reasons: dict[str, int]
-    warnings: dict[str, int]
-    categories: dict[str, int]
-    confidences: list[int]
-    columns: list[dict[str, Any]]
-    model: dict[str, Any]
-    review_threshold: float
-    batches: list[dict[str, Any]]
-    rejected_rows: list[dict[str, Any]]  # the first few, to look at
-    outputs: dict[str, str]
-    catalog: dict[str, Any] = field(default_factory=dict)
-    timing: dict[str, Any] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)

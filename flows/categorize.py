@@ -1,0 +1,108 @@
+"""The main job: a product file in, categorized products and an account of every row out.
+
+python flows/categorize.py run --source products.csv
+python flows/categorize.py run --source s3://bucket/products.parquet --output s3://bucket/results
+python flows/categorize.py --config settings config/production.toml run --source products.csv.gz
+python flows/categorize.py run --help
+python flows/categorize.py card view end
+"""
+
+import sys
+from pathlib import Path
+
+# The repo's root, and only that: in a pod the folder above this file's is `/`, and lib/ lies beside the file.
+_ROOT = Path(__file__).resolve().parent.parent
+if (_ROOT / "lib" / "__init__.py").exists():
+    sys.path.insert(0, str(_ROOT))
+
+from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, step  # noqa: E402
+
+from lib import entry, settings  # noqa: E402
+from lib.entry import one_line_errors  # noqa: E402
+
+
+@package_sources(["../lib", "../config"], suffixes=[".py", ".toml", ".csv", ".json", ".npz", ".txt"])
+class CategorizeFlow(FlowSpec):
+    """stage → foreach batch: parse, validate, transform, categorize → join → import into the catalog → report."""
+
+    config = Config("settings", default=str(settings.DEFAULT_FILE), parser=one_line_errors(settings.parse))
+
+    source = Parameter("source", default="", help="The product file: a path or an s3:// URI.")
+    output = Parameter("output", default="results", help="Folder or s3:// prefix that gets a folder for each job.")
+    job_id = Parameter("job-id", default="", help="UUID of the job to run again; a new one if left out.")
+
+    @step
+    @one_line_errors
+    def start(self):
+        """Check everything, stage the source's rows as shards, and plan the batches."""
+        from lib.planning import plan_import
+        from lib.reporting import now
+
+        self.started = now()
+        self.plan = plan_import(
+            self.source,
+            output=self.output,
+            job_id=self.job_id,
+            settings=settings.settings_of(self.config),
+            cores=entry.cores(),
+        )
+        print(f"job {self.plan.job_id}: {self.plan.staged.rows:,} rows in {len(self.plan.batches)} batches")
+        self.batches = list(self.plan.batches)
+        self.next(self.categorize, foreach="batches")
+
+    @step
+    @one_line_errors
+    def categorize(self):
+        """Parse, validate, transform and categorize one batch."""
+        from lib.processing import process_batch
+
+        self.result = process_batch(self.input, plan=self.plan, settings=settings.settings_of(self.config))
+        self.next(self.join)
+
+    @step
+    @one_line_errors
+    def join(self, inputs):
+        """Account for every row and write the files of results."""
+        from lib.joining import join_batches
+
+        self.results = [task.result for task in inputs]
+        self.merge_artifacts(inputs, include=["plan", "started"])
+        self.tally = join_batches(self.plan, self.results)
+        self.next(self.load_catalog)
+
+    @step
+    @one_line_errors
+    def load_catalog(self):
+        """Import the results into the catalog in one transaction."""
+        from lib.catalog import import_results
+        from lib.joining import catalog_tables
+        from lib.storage import folder
+
+        self.catalog = import_results(
+            folder(self.plan.output_uri),
+            url=settings.settings_of(self.config).catalog_url,
+            job_id=self.plan.job_id,
+            tables=lambda: catalog_tables(self.plan, self.results),
+            fingerprint=self.plan.results_key,
+        )
+        self.next(self.end)
+
+    @card(type="blank")
+    @step
+    @one_line_errors
+    def end(self):
+        """Write the report, show it as a card, and say where the results are."""
+        from lib.cards import report_card
+        from lib.reporting import build_report, finish_job, summary
+
+        config = settings.settings_of(self.config)
+        self.report = build_report(
+            self.plan, self.results, self.tally, catalog=self.catalog, settings=config, started=self.started
+        )
+        current.card.extend(report_card(self.report))
+        finish_job(self.plan, self.report, keep_shards=config.keep_shards)
+        print(summary(self.report))
+
+
+if __name__ == "__main__":
+    entry.main(CategorizeFlow)

@@ -1,0 +1,178 @@
+"""The import report as a Metaflow card."""
+
+from typing import Any
+
+from metaflow.cards import Markdown, Table, VegaChart
+
+_WIDTH = 760
+_CATEGORIES_SHOWN = 25
+_BATCHES_SHOWN = 10
+_CELL_LENGTH = 60
+_COLOURS = {"categorized": "#2f7d4f", "review": "#d99a1c", "rejected": "#b8433a"}
+
+
+def report_card(report: dict[str, Any]) -> list[Any]:
+    """The components of the card, top to bottom, for a report as reporting.build_report makes it."""
+    return [
+        Markdown(f"# {_name(report['source']['uri'])}"),
+        Markdown(_opening(report)),
+        VegaChart(_outcomes_chart(report)),
+        Markdown("## Confidence\nRows by the confidence of their best category; left of the line they go to review."),
+        VegaChart(_confidence_chart(report)),
+        Markdown(f"## Products per category\n{_categories_note(report)}"),
+        VegaChart(_categories_chart(report)),
+        Markdown("## Rejected rows"),
+        *_rejected(report),
+        Markdown("## What was understood"),
+        Table(_understood(report), headers=["", ""]),
+        Table(
+            [[Markdown(f"`{c['field']}`"), Markdown(_code(c["header"]))] for c in report["columns"]],
+            headers=["Our field", "Column in the file"],
+        ),
+        Markdown("## Slowest batches"),
+        Table(_slowest(report), headers=["Batch", "Rows", "Seconds", "Products per second"]),
+        Markdown("## Files"),
+        Table([[name, uri] for name, uri in report["files"].items()], headers=["File", "Where"]),
+    ]
+
+
+def _opening(report: dict[str, Any]) -> str:
+    rows = report["rows"]
+    parts = [
+        f"**{report[outcome]:,}** {words} ({_percent(report[outcome], rows)})"
+        for outcome, words in (("categorized", "categorized"), ("review", "to review"), ("rejected", "rejected"))
+    ]
+    return f"**{rows:,}** rows = {' + '.join(parts)}\n\nImport job `{report['job_id']}`"
+
+
+def _outcomes_chart(report: dict[str, Any]) -> dict[str, Any]:
+    values = [{"outcome": name, "rows": report[name], "order": i} for i, name in enumerate(_COLOURS)]
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "width": _WIDTH,
+        "height": 36,
+        "data": {"values": values},
+        "mark": {"type": "bar", "tooltip": True},
+        "encoding": {
+            "x": {"field": "rows", "type": "quantitative", "stack": "zero", "title": None, "axis": {"format": ",d"}},
+            "order": {"field": "order"},
+            "color": {
+                "field": "outcome",
+                "type": "nominal",
+                "scale": {"domain": list(_COLOURS), "range": list(_COLOURS.values())},
+                "legend": {"orient": "top", "title": None},
+            },
+        },
+    }
+
+
+def _confidence_chart(report: dict[str, Any]) -> dict[str, Any]:
+    counts = report["confidence_histogram"]
+    step = 1 / len(counts)
+    values = [{"from": round(i * step, 4), "to": round((i + 1) * step, 4), "rows": n} for i, n in enumerate(counts)]
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "width": _WIDTH,
+        "height": 200,
+        "layer": [
+            {
+                "data": {"values": values},
+                "mark": {"type": "bar", "tooltip": True, "color": "#4a7ba6", "binSpacing": 1},
+                "encoding": {
+                    "x": {
+                        "field": "from",
+                        "bin": {"binned": True},
+                        "type": "quantitative",
+                        "title": "confidence",
+                        "scale": {"domain": [0, 1]},
+                    },
+                    "x2": {"field": "to"},
+                    "y": {"field": "rows", "type": "quantitative", "title": "rows", "axis": {"tickMinStep": 1}},
+                },
+            },
+            {
+                "data": {"values": [{"threshold": report["review_threshold"]}]},
+                "mark": {"type": "rule", "color": _COLOURS["rejected"], "strokeDash": [5, 4], "size": 2},
+                "encoding": {"x": {"field": "threshold", "type": "quantitative"}},
+            },
+        ],
+    }
+
+
+def _categories_note(report: dict[str, Any]) -> str:
+    number = len(report["categories"])
+    return f"The {_CATEGORIES_SHOWN} largest of {number}." if number > _CATEGORIES_SHOWN else f"{number} in all."
+
+
+def _categories_chart(report: dict[str, Any]) -> dict[str, Any]:
+    largest = list(report["categories"].items())[:_CATEGORIES_SHOWN]
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "width": _WIDTH - 240,
+        "height": {"step": 18},
+        "data": {"values": [{"category": name, "products": count} for name, count in largest]},
+        "mark": {"type": "bar", "tooltip": True, "color": _COLOURS["categorized"]},
+        "encoding": {
+            "y": {"field": "category", "type": "nominal", "sort": "-x", "title": None, "axis": {"labelLimit": 230}},
+            "x": {"field": "products", "type": "quantitative", "title": "products", "axis": {"tickMinStep": 1}},
+        },
+    }
+
+
+def _rejected(report: dict[str, Any]) -> list[Any]:
+    if not report["rejected"]:
+        return [Markdown("None.")]
+    reasons = [[code, f"{n:,}", report["explanations"][code]] for code, n in report["reasons"].items()]
+    rows = [
+        [row["line"], ", ".join(row["reasons"]), Markdown(_code(" | ".join(_short(cell) for cell in row["cells"])))]
+        for row in report["rejected_rows"]
+    ]
+    note = f"The first {len(rows)} of {report['rejected']:,}; all are in rejected.csv."
+    return [
+        Table(reasons, headers=["Reason", "Rows", "Meaning"]),
+        Markdown(note if report["rejected"] > len(rows) else "All of them, as they stand in the file:"),
+        Table(rows, headers=["Line", "Reasons", "Row"]),
+    ]
+
+
+def _understood(report: dict[str, Any]) -> list[list[Any]]:
+    source = report["source"]
+    facts = [
+        ("Source", source["uri"]),
+        ("Format", " ".join(filter(None, [source["format"], source["compression"]]))),
+        ("Encoding", source["encoding"]),
+        ("Delimiter", {"\t": "tab"}.get(source["delimiter"], source["delimiter"])),
+        ("Header on line", source["header_line"] or None),
+        ("Blank lines", source["blank_lines"]),
+        ("Noted, not rejected", ", ".join(f"{n:,} {code}" for code, n in report["warnings"].items())),
+        ("Model", f"{report['model']['name']}, version {report['model']['version']}"),
+        ("Review below", f"confidence {report['review_threshold']}"),
+        ("Catalog", report["catalog"]["url"]),
+    ]
+    return [[name, Markdown(_code(str(value)))] for name, value in facts if value not in (None, "")]
+
+
+def _slowest(report: dict[str, Any]) -> list[list[Any]]:
+    timed = zip(report["batches"], report["timing"]["batch_seconds"], strict=True)
+    slowest = sorted(timed, key=lambda pair: -pair[1])[:_BATCHES_SHOWN]
+    return [
+        [batch["number"], f"{batch['rows']:,}", f"{seconds:.2f}", f"{batch['rows'] / seconds:,.0f}" if seconds else ""]
+        for batch, seconds in slowest
+    ]
+
+
+def _name(uri: str) -> str:
+    return uri.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %"
+
+
+def _short(cell: str) -> str:
+    return cell if len(cell) <= _CELL_LENGTH else cell[: _CELL_LENGTH - 1] + "…"
+
+
+def _code(text: str) -> str:
+    """Text of the customer's as inline code, so that nothing in it is taken for Markdown or HTML."""
+    return f"`{' '.join(text.replace('`', 'ˋ').split())}`" if text.strip() else ""

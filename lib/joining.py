@@ -1,0 +1,145 @@
+"""The batches' results into one set of files, with every row of the source accounted for."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lib.catalog import COLUMNS as CATALOG_COLUMNS
+from lib.errors import AccountingError
+from lib.planning import ImportPlan
+from lib.records import Batch, BatchResult, Outcome, Reason
+from lib.reporting import REPORT_FILE
+from lib.results import BETWEEN, result_files
+from lib.staging import read_ledger
+from lib.storage import Folder, folder
+
+CONFIDENCE_BINS = 20  # twentieths of [0, 1]
+REJECTED_SHOWN = 20  # in the report and the card
+LINES_SHOWN = 20  # in an error
+
+
+@dataclass
+class Tally:
+    """Counts over all rows of an import, taken from the rows that were written."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)  # Outcome -> rows
+    reasons: Counter[str] = field(default_factory=Counter)  # Reason -> rejected rows that have it
+    warnings: Counter[str] = field(default_factory=Counter)  # Reason -> kept rows that carry it
+    categories: Counter[str] = field(default_factory=Counter)  # category -> categorized rows
+    confidences: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(CONFIDENCE_BINS, np.int64))
+    rejected_rows: list[dict[str, Any]] = field(default_factory=list)  # the first REJECTED_SHOWN
+
+    def add(self, rows: pa.Table, cells: list[str]) -> None:
+        """Count rows of a batch's result (results.batch_schema)."""
+        _add_counts(self.outcomes, rows["outcome"])
+        is_rejected = pc.equal(rows["outcome"], Outcome.REJECTED)
+        rejected, kept = rows.filter(is_rejected), rows.filter(pc.invert(is_rejected))
+        _add_codes(self.reasons, rejected["reasons"])
+        _add_codes(self.warnings, kept["warnings"])
+        _add_counts(self.categories, kept.filter(pc.equal(kept["outcome"], Outcome.CATEGORIZED))["category"])
+        bins = np.minimum((kept["confidence"].to_numpy() * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
+        self.confidences += np.bincount(bins, minlength=CONFIDENCE_BINS)
+        for row in rejected.slice(0, REJECTED_SHOWN - len(self.rejected_rows)).to_pylist():
+            shown = [row[cell] for cell in cells] + (row["extra"] or [])
+            self.rejected_rows.append({"line": row["line"], "reasons": row["reasons"].split(BETWEEN), "cells": shown})
+
+
+def join_batches(plan: ImportPlan, results: Sequence[BatchResult]) -> Tally:
+    """Check that the results hold every staged row once, and write the files of results.
+
+    Raises AccountingError with the line numbers when a batch or a row is missing, doubled or not of this source.
+    """
+    job = folder(plan.job_uri)
+    # A folder without a report is unfinished: from here on its files may be of this run and of an earlier one.
+    job.delete(REPORT_FILE)
+    ordered = _in_order(plan, results, job)
+    tally = Tally()
+    cells = [f"c{i}" for i in range(len(plan.staged.header))]
+    with result_files(job, header=plan.staged.header, extra_cells=plan.staged.rows_with_extra_cells > 0) as files:
+        for batch, result in zip(plan.batches, ordered, strict=True):
+            lines = []
+            for rows in _row_groups(job, result):
+                lines.append(rows["line"].to_numpy())
+                files.write(rows)
+                tally.add(rows, cells)
+            _check_lines(plan, batch, np.concatenate(lines) if lines else np.array([], np.int64), job)
+        counted = sum(tally.outcomes[outcome.value] for outcome in Outcome)
+        if counted != plan.staged.rows:
+            raise AccountingError(f"{plan.staged.source}: {plan.staged.rows} rows staged but {counted} accounted for")
+    return tally
+
+
+def catalog_tables(plan: ImportPlan, results: Sequence[BatchResult]) -> Iterator[pa.Table]:
+    """The categorized and review rows in the catalog's columns, by line, a row group at a time."""
+    job = folder(plan.job_uri)
+    for result in sorted(results, key=lambda result: result.number):
+        for rows in _row_groups(job, result):
+            kept = rows.filter(pc.not_equal(rows["outcome"], Outcome.REJECTED))
+            kept = kept.append_column("needs_review", pc.equal(kept["outcome"], Outcome.REVIEW))
+            sources = [name if name in kept.column_names else f"product_{name}" for name in CATALOG_COLUMNS]
+            yield kept.select(sources).rename_columns(list(CATALOG_COLUMNS))
+
+
+def _in_order(plan: ImportPlan, results: Sequence[BatchResult], job: Folder) -> list[BatchResult]:
+    """The results by batch number; AccountingError unless each planned batch is there exactly once."""
+    times = Counter(result.number for result in results)
+    wrong = [batch for batch in plan.batches if times[batch.number] != 1]
+    if wrong:
+        what = "; ".join(
+            f"batch {batch.number} came {times[batch.number]} times ({_line_range(plan, batch, job)})"
+            for batch in wrong[:LINES_SHOWN]
+        )
+        raise AccountingError(f"{plan.staged.source}: {what}; run the job again with --job-id {plan.job_id}")
+    unplanned = sorted(set(times) - {batch.number for batch in plan.batches})
+    if unplanned:
+        raise AccountingError(f"{plan.staged.source}: batches {unplanned} are not in the plan")
+    return sorted(results, key=lambda result: result.number)
+
+
+def _line_range(plan: ImportPlan, batch: Batch, job: Folder) -> str:
+    lines = read_ledger(plan.staged.ledger, first_row=batch.first_row, rows=batch.rows, job=job)["line"]
+    return f"lines {lines[0].as_py()} to {lines[-1].as_py()}"
+
+
+def _check_lines(plan: ImportPlan, batch: Batch, lines: npt.NDArray[np.int64], job: Folder) -> None:
+    ledger = read_ledger(plan.staged.ledger, first_row=batch.first_row, rows=batch.rows, job=job)
+    expected = ledger["line"].to_numpy()
+    if np.array_equal(lines, expected):
+        return
+    found, times = np.unique(lines, return_counts=True)
+    faults = {
+        "missing": np.setdiff1d(expected, found),
+        "doubled": found[times > 1],
+        "not in the source": np.setdiff1d(found, expected),
+    }
+    what = "; ".join(f"lines {name}: {_shown(wrong)}" for name, wrong in faults.items() if len(wrong))
+    raise AccountingError(f"{plan.staged.source}: batch {batch.number}: {what or 'lines out of order'}")
+
+
+def _shown(lines: npt.NDArray[np.int64]) -> str:
+    more = f" and {len(lines) - LINES_SHOWN} more" if len(lines) > LINES_SHOWN else ""
+    return ", ".join(map(str, lines[:LINES_SHOWN].tolist())) + more
+
+
+def _row_groups(job: Folder, result: BatchResult) -> Iterator[pa.Table]:
+    with job.reading(result.name) as path, pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group)
+
+
+def _add_counts(counter: Counter[str], values: pa.ChunkedArray) -> None:
+    for entry in pc.value_counts(values).to_pylist():
+        counter[entry["values"]] += entry["counts"]
+
+
+def _add_codes(counter: Counter[str], joined: pa.ChunkedArray) -> None:
+    for entry in pc.value_counts(joined).to_pylist():
+        for code in filter(None, entry["values"].split(BETWEEN)):
+            counter[Reason(code).value] += entry["counts"]

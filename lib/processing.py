@@ -1,0 +1,79 @@
+"""One batch: its staged rows parsed, validated, transformed and categorized into one Parquet file in the job's folder.
+
+A pure function of the rows, the model and the settings. The result's name is derived from all three, so a retry
+overwrites the same thing and another run of the same job finds what is done.
+"""
+
+import json
+import time
+from dataclasses import asdict, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lib.categorizing import TOP, Categorizer, load_categorizer
+from lib.planning import ImportPlan
+from lib.products import Products, to_products
+from lib.records import Batch, BatchResult, Outcome
+from lib.results import BETWEEN, batch_schema
+from lib.settings import Settings
+from lib.staging import SHARDS, read_batch
+from lib.storage import Folder, folder
+
+_RESULT_KEY = b"shelfsort"  # in the Parquet file's metadata
+
+
+def process_batch(batch: Batch, *, plan: ImportPlan, settings: Settings) -> BatchResult:
+    """Process a batch, or find it processed by an earlier run of the same job, and say what it came to."""
+    started = time.monotonic()
+    job = folder(plan.job_uri)
+    name = f"{SHARDS}/{plan.results_key}-{batch.first_row:010d}-{batch.rows}-results.parquet"
+    if job.exists(name):
+        return replace(_finished(job, name), number=batch.number, reused=True)
+    categorizer = load_categorizer(plan.model["uri"])
+    schema = batch_schema(plan.staged.header)
+    outcomes = dict.fromkeys((outcome.value for outcome in Outcome), 0)
+    with job.writing(name) as target, pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        for rows in read_batch(batch, ledger=plan.staged.ledger, job=job):
+            products = to_products(rows, columns=list(plan.columns), validation=settings.validation)
+            processed = _categorized(rows, products, categorizer, settings.review_threshold)
+            writer.write_table(processed.select(schema.names).cast(schema))
+            for count in pc.value_counts(processed["outcome"]).to_pylist():
+                outcomes[count["values"]] += count["counts"]
+        result = BatchResult(batch.number, name, batch.rows, outcomes, round(time.monotonic() - started, 3))
+        writer.add_key_value_metadata({_RESULT_KEY: json.dumps(asdict(result))})
+    return result
+
+
+def _finished(job: Folder, name: str) -> BatchResult:
+    with job.reading(name) as path:
+        return BatchResult(**json.loads(pq.read_metadata(path).metadata[_RESULT_KEY]))
+
+
+def _categorized(rows: pa.Table, products: Products, categorizer: Categorizer, threshold: float) -> pa.Table:
+    """The staged rows with their products, categories and outcome: the columns of results.batch_schema and more."""
+    count = rows.num_rows
+    kept = np.flatnonzero([not rejections for rejections in products.rejections])
+    predictions = categorizer.categorize([products.names[at] for at in kept])
+    outcome = np.full(count, Outcome.REJECTED.value, dtype=object)
+    sure = predictions.confidences[:, 0] >= threshold
+    outcome[kept] = np.where(sure, Outcome.CATEGORIZED.value, Outcome.REVIEW.value)
+    columns = {
+        "outcome": pa.array(outcome, pa.string()),
+        "reasons": pa.array([BETWEEN.join(reasons) for reasons in products.rejections], pa.string()),
+        "warnings": pa.array([BETWEEN.join(reasons) for reasons in products.warnings], pa.string()),
+        "model_version": pa.repeat(categorizer.version, count),
+    }
+    labels = np.array(categorizer.labels, dtype=object)
+    for rank in range(TOP):
+        suffix = f"_{rank + 1}" if rank else ""
+        category, confidence = np.full(count, None, dtype=object), np.full(count, np.nan)
+        category[kept] = labels[predictions.categories[:, rank]]
+        confidence[kept] = predictions.confidences[:, rank]
+        columns[f"category{suffix}"] = pa.array(category, pa.string())
+        columns[f"confidence{suffix}"] = pa.array(confidence, from_pandas=True)
+    for name, column in (*zip(products.table.column_names, products.table.columns, strict=True), *columns.items()):
+        rows = rows.append_column(name, column)
+    return rows

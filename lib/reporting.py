@@ -1,0 +1,114 @@
+"""The import report: the account of every row of one import job, as report.json and as a few lines to print."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from lib.records import SENTENCES, BatchResult, Outcome, Reason
+from lib.results import FILES
+from lib.settings import Settings
+from lib.staging import SHARDS
+from lib.storage import Folder, folder
+
+if TYPE_CHECKING:
+    from lib.catalog import CatalogImport
+    from lib.joining import Tally
+    from lib.planning import ImportPlan
+
+# Written last: a job's folder without it is unfinished.
+REPORT_FILE = "report.json"
+REPORT_VERSION = 1
+
+
+def build_report(
+    plan: "ImportPlan",
+    results: Sequence[BatchResult],
+    tally: "Tally",
+    *,
+    catalog: "CatalogImport",
+    settings: Settings,
+    started: str,
+) -> dict[str, Any]:
+    """The report as plain JSON values. Times are UTC in ISO 8601; everything outside `timing` follows from the input.
+
+    The numbers of rows are counted from the rows written, not carried along.
+    """
+    staged = plan.staged
+    job = folder(plan.job_uri)
+    by_number = sorted(results, key=lambda result: result.number)
+    return {
+        "report_version": REPORT_VERSION,
+        "job_id": plan.job_id,
+        "source": {
+            "uri": staged.source,
+            "sha256": staged.sha256,
+            "bytes": staged.size,
+            **staged.format,
+            "header": staged.header,
+            "header_line": staged.header_line,
+            "blank_lines": staged.blank_lines,
+        },
+        "columns": [asdict(match) for match in plan.columns],
+        "rows": staged.rows,
+        "categorized": tally.outcomes[Outcome.CATEGORIZED],
+        "review": tally.outcomes[Outcome.REVIEW],
+        "rejected": tally.outcomes[Outcome.REJECTED],
+        "reasons": _by_count(tally.reasons),
+        "warnings": _by_count(tally.warnings),
+        "explanations": {code: SENTENCES[Reason(code)] for code in sorted({*tally.reasons, *tally.warnings})},
+        "categories": _by_count(tally.categories),
+        "confidence_histogram": tally.confidences.tolist(),
+        "rejected_rows": tally.rejected_rows,
+        "model": plan.model,
+        "review_threshold": settings.review_threshold,
+        "batches": [{"number": r.number, "rows": r.rows, **r.outcomes} for r in by_number],
+        "files": {name: job.uri_of(name) for name in (*FILES, REPORT_FILE)},
+        "catalog": {"url": catalog.url_shown, "rows": catalog.rows, "changed": catalog.changed},
+        "timing": {
+            "started": started,
+            "finished": now(),
+            "batch_seconds": [result.seconds for result in by_number],
+            "reused_batches": [result.number for result in by_number if result.reused],
+        },
+    }
+
+
+def finish_job(plan: "ImportPlan", report: dict[str, Any], *, keep_shards: bool) -> None:
+    """Publish report.json, which says that the job's results are complete, and clear away what led to them."""
+    job = folder(plan.job_uri)
+    job.write_bytes(REPORT_FILE, (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode())
+    if not keep_shards:
+        job.delete(SHARDS)
+
+
+def read_report(job: Folder) -> dict[str, Any]:
+    """The report in a job's folder; StorageError or ValueError when there is none or it is damaged."""
+    report: dict[str, Any] = json.loads(job.read_bytes(REPORT_FILE))
+    return report
+
+
+def summary(report: dict[str, Any]) -> str:
+    """The report in a few lines for a terminal."""
+    lines = [
+        f"{report['rows']:,} rows = {report['categorized']:,} categorized + {report['review']:,} to review"
+        f" + {report['rejected']:,} rejected",
+    ]
+    lines += [f"  {count:,} {code}: {report['explanations'][code]}" for code, count in report["reasons"].items()]
+    if report["warnings"]:
+        noted = ", ".join(f"{count:,} {code}" for code, count in report["warnings"].items())
+        lines.append(f"noted, not rejected: {noted}")
+    lines += [f"{name:<20} {uri}" for name, uri in report["files"].items()]
+    already = "" if report["catalog"]["changed"] else " (was there already; nothing changed)"
+    lines.append(f"{'catalog':<20} {report['catalog']['url']}{already}")
+    return "\n".join(lines)
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _by_count(counts: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,163 @@
+"""The files a user gets: categorized.parquet and .csv, review.csv and rejected.csv, their columns and their writing.
+
+In Parquet every value is as it was. In CSV a cell that a spreadsheet would run as a formula gets an apostrophe in
+front, and the file begins with a byte order mark, without which Excel garbles every letter beyond ASCII.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from lib.columns import unique_headers
+from lib.products import PRODUCT_COLUMNS
+from lib.reading import cell_columns
+from lib.records import SENTENCES, Outcome, Reason
+from lib.storage import Folder
+
+CATEGORY_COLUMNS = {
+    "category": pa.string(),
+    "confidence": pa.float64(),
+    "category_2": pa.string(),
+    "confidence_2": pa.float64(),
+    "category_3": pa.string(),
+    "confidence_3": pa.float64(),
+    "warnings": pa.string(),  # codes, '; ' between them
+    "model_version": pa.string(),
+}
+# Where each table of results lies in the job's folder.
+CATEGORIZED_PARQUET, CATEGORIZED_CSV = "categorized.parquet", "categorized.csv"
+REVIEW_CSV, REJECTED_CSV = "review.csv", "rejected.csv"
+FILES = (CATEGORIZED_PARQUET, CATEGORIZED_CSV, REVIEW_CSV, REJECTED_CSV)
+
+BETWEEN = "; "  # codes and extra cells in one column
+_FORMULA = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+_PLAIN_NUMBER = r"^[+\-]?[0-9][0-9 .,]*%?$"
+
+
+def batch_schema(header: list[str]) -> pa.Schema:
+    """The columns of a batch's result: a row for each of the batch's, whatever became of it."""
+    return pa.schema(
+        [
+            ("line", pa.int64()),
+            ("outcome", pa.string()),
+            *((name, pa.string()) for name in cell_columns(header)),
+            ("extra", pa.list_(pa.string())),
+            ("same_as", pa.int64()),
+            ("reasons", pa.string()),
+            *PRODUCT_COLUMNS.items(),
+            *CATEGORY_COLUMNS.items(),
+        ]
+    )
+
+
+class ResultFiles:
+    """Writes the tables of results from batches' results; nothing is visible before all of it is written."""
+
+    def __init__(self, job: Folder, *, header: list[str], extra_cells: bool, stack: ExitStack) -> None:
+        ours = ["line", *PRODUCT_COLUMNS, *CATEGORY_COLUMNS]
+        rejected_ours = ["line", "extra_cells", "reasons", "explanation"]
+        self._cells = cell_columns(header)
+        # The same names in all files, so that they can be laid side by side.
+        self._headers = unique_headers(header, taken=[*ours, *rejected_ours])
+        self._extra_cells = extra_cells
+        kept = pa.schema(
+            [
+                ("line", pa.int64()),
+                *((name, pa.string()) for name in self._headers),
+                *PRODUCT_COLUMNS.items(),
+                *CATEGORY_COLUMNS.items(),
+            ]
+        )
+        self._kept_columns = ["line", *self._cells, *PRODUCT_COLUMNS, *CATEGORY_COLUMNS]
+        self._kept_schema = kept
+        target = stack.enter_context(job.writing(CATEGORIZED_PARQUET))
+        self._parquet = stack.enter_context(pq.ParquetWriter(target, kept, compression="zstd"))
+        self._categorized = stack.enter_context(_csv_writer(stack.enter_context(job.writing(CATEGORIZED_CSV))))
+        self._review = stack.enter_context(_csv_writer(stack.enter_context(job.writing(REVIEW_CSV))))
+        self._rejected = stack.enter_context(_csv_writer(stack.enter_context(job.writing(REJECTED_CSV))))
+        # Headers stand in every file, also where no row follows.
+        self.write(batch_schema(header).empty_table())
+
+    def write(self, rows: pa.Table) -> None:
+        """Add rows of a batch's result (batch_schema) to the files they belong in."""
+        kept = rows.select(self._kept_columns).rename_columns(self._kept_schema.names)
+        categorized = kept.filter(pc.equal(rows["outcome"], Outcome.CATEGORIZED))
+        self._parquet.write_table(categorized)
+        self._categorized.write(categorized)
+        self._review.write(kept.filter(pc.equal(rows["outcome"], Outcome.REVIEW)))
+        self._rejected.write(self._rejected_rows(rows.filter(pc.equal(rows["outcome"], Outcome.REJECTED))))
+
+    def _rejected_rows(self, rows: pa.Table) -> pa.Table:
+        table = rows.select(["line", *self._cells]).rename_columns(["line", *self._headers])
+        if self._extra_cells:
+            table = table.append_column("extra_cells", pc.binary_join(rows["extra"], BETWEEN))
+        table = table.append_column("reasons", rows["reasons"])
+        explained = zip(rows["reasons"].to_pylist(), rows["same_as"].to_pylist(), strict=True)
+        return table.append_column("explanation", pa.array([explain(*row) for row in explained], pa.string()))
+
+
+@contextmanager
+def result_files(job: Folder, *, header: list[str], extra_cells: bool) -> Iterator[ResultFiles]:
+    """All files of results, open for writing; they appear in the job's folder when the block ends without error.
+
+    `extra_cells` gives rejected.csv a column for the cells beyond the header's.
+    """
+    with ExitStack() as stack:
+        yield ResultFiles(job, header=header, extra_cells=extra_cells, stack=stack)
+
+
+def explain(reasons: str, same_as: int | None) -> str:
+    """The sentences of a row's reason codes; a duplicate names the line it repeats."""
+    sentences = [SENTENCES[Reason(code)] for code in reasons.split(BETWEEN)]
+    if same_as is not None:
+        repeated = SENTENCES[Reason.DUPLICATE]
+        sentences = [s.replace("an earlier one", f"line {same_as}") if s == repeated else s for s in sentences]
+    return " ".join(sentences)
+
+
+class _CsvFile:
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._writer: Any = None
+
+    def write(self, table: pa.Table) -> None:
+        escaped = [without_formulas(column) for column in table.columns]
+        names = without_formulas(pa.chunked_array([pa.array(table.column_names, pa.string())])).to_pylist()
+        safe = pa.table(escaped, names=names)
+        if self._writer is None:
+            self._writer = pyarrow.csv.CSVWriter(self._file, safe.schema)
+        self._writer.write(safe)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+@contextmanager
+def _csv_writer(path: Path) -> Iterator[_CsvFile]:
+    with path.open("wb") as file:
+        file.write("\ufeff".encode())
+        csv_file = _CsvFile(file)
+        yield csv_file
+        csv_file.close()
+
+
+def without_formulas(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Strings with an apostrophe before what a spreadsheet would run, and null for '' so that CSV has an empty cell.
+
+    What a formula can begin with is OWASP's list (CSV Injection); '-5' and '+1,5' are numbers and stay.
+    """
+    if not pa.types.is_string(column.type):
+        return column
+    filled = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+    risky = pc.match_substring_regex(filled, _FORMULA)
+    if not pc.any(risky, min_count=0).as_py():
+        return filled
+    risky = pc.and_not(risky, pc.match_substring_regex(filled, _PLAIN_NUMBER))
+    return pc.if_else(risky, pc.binary_join_element_wise(pa.scalar("'"), filled, ""), filled)
