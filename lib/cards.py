@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from metaflow.cards import Markdown, Table, VegaChart
+from metaflow.cards import Markdown, Table, VegaChart  # type: ignore[attr-defined]
 
 _WIDTH = 760
 _CATEGORIES_SHOWN = 25

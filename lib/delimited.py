@@ -5,14 +5,18 @@ mark that swallows the records after it, so the physical lines of each record ar
 """
 
 import csv
+import io
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TextIO
 
 from lib.errors import SourceError
 
 DELIMITERS = (",", ";", "\t", "|")
+# How many lines are looked at to tell the delimiter.
+SAMPLE_LINES = 200
 # A cell beyond this many characters is taken for damage; the longest ingredient lists are some thousand.
 LONGEST_CELL = 16_000_000
 # A quoted cell over more lines than this is taken for a stray quotation mark.
@@ -35,7 +39,8 @@ def detect_delimiter(sample: str) -> str:
     """
 
     def fit(delimiter: str) -> tuple[float, int]:
-        widths = [len(row) for row in csv.reader(sample.splitlines(keepends=True), delimiter=delimiter) if row]
+        lines = islice(io.StringIO(sample, newline=""), SAMPLE_LINES)
+        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
         if not widths or widths[0] < 2:
             return 0.0, 0
         return sum(width == widths[0] for width in widths) / len(widths), widths[0]

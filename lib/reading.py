@@ -27,7 +27,6 @@ READING_VERSION = 1
 
 CHUNK_ROWS = 8192
 SAMPLE_BYTES = 1 << 20
-SAMPLE_RECORD_LINES = 200
 
 # Every chunk has these columns, then the cells: c0, c1, ... as strings.
 ROW_COLUMNS = {
@@ -106,7 +105,7 @@ def _delimited_table(file: Any, start: bytes, name: str, stack: ExitStack) -> "_
     binary.seek(0)
     text = _decoded_sample(sample, name)
     bom = text.startswith("\ufeff")
-    delimiter = detect_delimiter("".join(text.removeprefix("\ufeff").splitlines(keepends=True)[:SAMPLE_RECORD_LINES]))
+    delimiter = detect_delimiter(text.removeprefix("\ufeff"))
     # Bytes past the sample that are not UTF-8 spoil their row, not the file: they pass as surrogates to be found.
     stream = io.TextIOWrapper(
         cast("Any", binary), "utf-8-sig" if bom else "utf-8", errors="surrogateescape", newline=""

@@ -1,0 +1,19 @@
+"""Stand-ins for slow parts."""
+
+import numpy as np
+
+from lib.categorizing import TOP, Predictions
+
+
+class LengthCategorizer:
+    """Puts a text into the category of its length; the longer, the surer."""
+
+    name = "by length"
+    version = "fake-1"
+    labels = [f"{i} letters" for i in range(10)]
+
+    def categorize(self, texts: list[str]) -> Predictions:
+        lengths = np.array([len(text) for text in texts], dtype=np.int32).reshape(-1, 1)
+        ranks = np.arange(TOP, dtype=np.int32)
+        confidences = np.minimum(lengths / 20, 1) / (1 + ranks)
+        return Predictions((lengths + ranks) % len(self.labels), confidences.round(4))

@@ -1,0 +1,110 @@
+"""Records of delimited text, their lines, and stray quotation marks."""
+
+import io
+
+import pytest
+
+from lib.delimited import MOST_LINES_IN_A_RECORD, DelimitedText, detect_delimiter
+from lib.errors import SourceError
+
+
+def records(text: str) -> list[tuple[int, list[str]]]:
+    return read(text)[0]
+
+
+def read(text: str) -> tuple[list[tuple[int, list[str]]], set[int], int]:
+    table = DelimitedText(io.StringIO(text, newline=""), delimiter=";", name="products.csv")
+    found = table.chunk(10_000)
+    return list(zip(found.lines, found.rows, strict=True)), found.open_quotes, table.blank_lines
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("a;b\nc;d\n", [(1, ["a", "b"]), (2, ["c", "d"])], id="plain"),
+        pytest.param("a;b\r\nc;d\r\n", [(1, ["a", "b"]), (2, ["c", "d"])], id="Windows line ends"),
+        pytest.param("a;b\rc;d", [(1, ["a", "b"]), (2, ["c", "d"])], id="old Mac line ends, none at the end"),
+        pytest.param('a;"b;c"\n', [(1, ["a", "b;c"])], id="a quoted delimiter"),
+        pytest.param('a;"b ""c"""\n', [(1, ["a", 'b "c"'])], id="doubled quotes"),
+        pytest.param('a;"b\nc"\nd;e\n', [(1, ["a", "b\nc"]), (3, ["d", "e"])], id="a line break in a cell"),
+        pytest.param('a;5" pan\nb;c\n', [(1, ["a", '5" pan']), (2, ["b", "c"])], id="an inch sign inside a cell"),
+        pytest.param("a\n;;\nb\n", [(1, ["a"]), (2, ["", "", ""]), (3, ["b"])], id="bare delimiters are a row"),
+        pytest.param("", [], id="nothing"),
+    ],
+)
+def test_records_begin_on_their_line(text: str, expected: list[tuple[int, list[str]]]) -> None:
+    assert records(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "strays"),
+    [
+        pytest.param(
+            '1;"x;y\n2;z;w\n', [(1, ["1", '"x', "y"]), (2, ["2", "z", "w"])], {0}, id="to the end of the file"
+        ),
+        pytest.param(
+            '1;"x;y\n2;"z";w\n', [(1, ["1", '"x', "y"]), (2, ["2", "z", "w"])], {0}, id="to the quote of a later cell"
+        ),
+        pytest.param(
+            '1;"x;y\n2;"z;w\n3;q;r\n',
+            [(1, ["1", '"x', "y"]), (2, ["2", '"z', "w"]), (3, ["3", "q", "r"])],
+            {0, 1},
+            id="one after the other",
+        ),
+        pytest.param('1;2;"x', [(1, ["1", "2", '"x'])], {0}, id="in the last cell"),
+        pytest.param(
+            '1;"x;y\nmore; and more";w\n',
+            [(1, ["1", "x;y\nmore; and more", "w"])],
+            set(),
+            id="closed, whatever it holds",
+        ),
+    ],
+)
+def test_a_quote_that_is_never_closed_swallows_no_other_row(
+    text: str, expected: list[tuple[int, list[str]]], strays: set[int]
+) -> None:
+    found, open_quotes, _ = read(text)
+    assert (found, open_quotes) == (expected, strays)
+
+
+def test_a_quote_left_open_in_a_long_file_costs_one_row() -> None:
+    others = 3 * MOST_LINES_IN_A_RECORD
+    found, open_quotes, _ = read('1;"x;y\n' + "2;z;w\n" * others)
+    assert len(found) == 1 + others
+    assert open_quotes == {0}
+    assert found[-1][0] == 1 + others
+
+
+def test_blank_lines_are_counted_and_are_not_rows() -> None:
+    found, _, blank = read("\na;b\n\n \nc;d\n\n")
+    assert [line for line, _ in found] == [2, 5]
+    assert blank == 4
+
+
+def test_chunks_continue_where_the_last_one_ended() -> None:
+    table = DelimitedText(io.StringIO("a\nb\n\nc\n", newline=""), delimiter=";", name="products.csv")
+    assert table.header() == (1, ["a"])
+    assert table.chunk(1).lines == [2]
+    assert table.chunk(5).lines == [4]
+    assert table.chunk(5).rows == []
+
+
+def test_a_cell_of_damage_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib.delimited.LONGEST_CELL", 100)
+    with pytest.raises(SourceError, match=r"products\.csv: line 2: field larger than field limit"):
+        records("a;b\n" + "x" * 101 + ";c\n")
+
+
+@pytest.mark.parametrize(
+    ("sample", "delimiter"),
+    [
+        ("a,b\n1,2\n", ","),
+        ("a;b\n1,5;2,5\n3,5;4,5\n", ";"),
+        ("a\tb\nx, y\tz\n", "\t"),
+        ("a|b\n1|2\n", "|"),
+        ('name;price\n"Salt, pepper; more";1\n', ";"),
+        ("name\nTomato ketchup\n", ","),
+    ],
+)
+def test_the_delimiter_is_the_one_under_which_records_agree(sample: str, delimiter: str) -> None:
+    assert detect_delimiter(sample) == delimiter

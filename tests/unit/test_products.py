@@ -1,0 +1,106 @@
+"""Raw rows to products: fields normalized, reasons found."""
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lib.columns import match_columns
+from lib.products import Products, clean_text, is_gtin, is_too_short, to_products
+from lib.reading import ROW_COLUMNS
+from lib.records import Reason
+from lib.settings import ValidationSettings
+
+REJECT = [Reason.MISSING_NAME, Reason.NAME_TOO_SHORT, Reason.DUPLICATE, Reason.TOO_MANY_CELLS]
+WARN = [Reason.BAD_GTIN, Reason.BAD_NUMBER, Reason.UNIT_UNKNOWN]
+
+
+def products_of(row: dict[str, str], *, problems: list[str] | None = None, same_as: int | None = None) -> Products:
+    header = list(row)
+    table = pa.table(
+        {
+            "line": pa.array([2], ROW_COLUMNS["line"]),
+            "extra": pa.nulls(1, ROW_COLUMNS["extra"]),
+            "problems": pa.array([problems], ROW_COLUMNS["problems"]),
+            **{f"c{i}": [cell] for i, cell in enumerate(row.values())},
+            "same_as": pa.array([same_as], pa.int64()),
+        }
+    )
+    columns = match_columns(header, source="products.csv")
+    return to_products(table, columns=columns, validation=ValidationSettings(reject=REJECT, warn=WARN))
+
+
+def product_of(row: dict[str, str]) -> dict[str, Any]:
+    found = products_of(row).table.to_pylist()[0]
+    return {name.removeprefix("product_"): value for name, value in found.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("row", "product"),
+    [
+        pytest.param({"name": "  Tomato\u00a0 ketchup\t"}, {"name": "Tomato ketchup"}, id="blanks"),
+        pytest.param({"name": "Ka\u0308se\0\x85"}, {"name": "Käse"}, id="a letter taken apart, control characters"),
+        pytest.param({"name": "Tofu", "EAN": "'4006381-33393 1"}, {"name": "Tofu", "gtin": "4006381333931"}, id="GTIN"),
+        pytest.param({"name": "Tofu", "EAN": "4006381333932"}, {"name": "Tofu"}, id="a wrong check digit is not kept"),
+        pytest.param(
+            {"name": "Tofu", "Quantity": "1,5", "Unit": "KGM"},
+            {"name": "Tofu", "quantity": 1.5, "unit": "kg"},
+            id="unit",
+        ),
+        pytest.param({"name": "Tofu", "Qty": "2 x"}, {"name": "Tofu", "quantity": 2.0}, id="a unit nobody knows"),
+        pytest.param({"name": "Tofu", "Unit": "St."}, {"name": "Tofu", "unit": "piece"}, id="a unit alone"),
+        pytest.param(
+            {"name": "Tofu", "Net weight (kg)": "0.5"},
+            {"name": "Tofu", "net_weight": 0.5, "net_weight_unit": "kg"},
+            id="the weight's unit in the header",
+        ),
+        pytest.param(
+            {"name": "Tofu", "Net weight (kg)": "500 g"},
+            {"name": "Tofu", "net_weight": 500.0, "net_weight_unit": "g"},
+            id="the weight's unit in the cell wins",
+        ),
+    ],
+)
+def test_fields_are_normalized(row: dict[str, str], product: dict[str, Any]) -> None:
+    assert product_of(row) == product
+
+
+@pytest.mark.parametrize(
+    ("row", "rejections", "warnings"),
+    [
+        pytest.param({"name": "Tofu", "EAN": "", "Qty": ""}, [], [], id="empty cells are no fault"),
+        pytest.param({"name": " ", "EAN": "123"}, ["missing-name"], ["bad-gtin"], id="every reason, not the first"),
+        pytest.param({"name": "X"}, ["name-too-short"], [], id="one letter"),
+        pytest.param({"name": "Tofu", "EAN": "0000000000000"}, [], ["bad-gtin"], id="zeros are no GTIN"),
+        pytest.param({"name": "Tofu", "Qty": "n/a"}, [], ["bad-number"], id="no number"),
+        pytest.param({"name": "Tofu", "Qty": "1", "Unit": "smidgen"}, [], ["unit-unknown"], id="unknown unit"),
+        pytest.param({"name": "Tofu", "Net weight": "500"}, [], ["unit-unknown"], id="a weight without a unit"),
+    ],
+)
+def test_every_reason_is_found(row: dict[str, str], rejections: list[str], warnings: list[str]) -> None:
+    products = products_of(row)
+    assert (products.rejections, products.warnings) == ([rejections], [warnings])
+
+
+def test_what_reading_and_staging_found_rejects_too() -> None:
+    products = products_of({"name": "Tofu"}, problems=["too-many-cells"], same_as=2)
+    assert products.rejections == [["duplicate", "too-many-cells"]]
+
+
+@pytest.mark.parametrize("gtin", ["96385074", "036000291452", "4006381333931", "00012345600012"])
+def test_gtins_of_each_length_are_valid(gtin: str) -> None:
+    assert is_gtin(gtin)
+
+
+@pytest.mark.parametrize("text", ["4006381333932", "400638133393", "4011", "", "400638133393x", "٤٠٠٦٣٨١٣٣٣٩٣١"])
+def test_other_texts_are_not(text: str) -> None:
+    assert not is_gtin(text)
+
+
+@pytest.mark.parametrize(("name", "too_short"), [("X", True), ("7", True), ("é!", True), ("7up", False), ("茶", False)])
+def test_names_need_two_letters_or_an_ideograph(name: str, too_short: bool) -> None:
+    assert is_too_short(name) is too_short
+
+
+def test_clean_text_keeps_letters_of_any_script() -> None:
+    assert clean_text("  Smør\u200b 茶 ") == "Smør\u200b 茶"

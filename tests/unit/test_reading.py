@@ -1,0 +1,186 @@
+"""Files in, raw rows with their lines out; bad files are one clear error."""
+
+import datetime
+import gzip
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lib.errors import SourceError
+from lib.reading import SAMPLE_BYTES, open_source
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file, each with its line, its cells by header, and what else is not null."""
+    with open_source(path, name=path.name) as table:
+        header = table.header
+        found = [row for chunk in table.chunks() for row in chunk.to_pylist()]
+    return [
+        {"line": row["line"]}
+        | {name: row[f"c{i}"] for i, name in enumerate(header)}
+        | {name: row[name] for name in ("extra", "problems") if row[name] is not None}
+        for row in found
+    ]
+
+
+def format_of(path: Path) -> dict[str, Any]:
+    with open_source(path, name=path.name) as table:
+        return table.format
+
+
+def written(folder: Path, content: bytes, name: str = "products.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+TWO_ROWS = [{"line": 2, "sku": "1", "name": "Käse"}, {"line": 3, "sku": "2", "name": "Öl"}]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_delimited_text_is_recognized_by_its_content(
+    tmp_path: Path, delimiter: str, bom: str, compressed: bool, ends: str
+) -> None:
+    text = bom + ends.join(delimiter.join(row) for row in (["sku", "name"], ["1", "Käse"], ["2", "Öl"]))
+    content = text.encode()
+    path = written(tmp_path, gzip.compress(content) if compressed else content, "products.dat")
+    assert rows_of(path) == TWO_ROWS
+    assert format_of(path) == {
+        "format": "CSV",
+        "compression": "gzip" if compressed else None,
+        "encoding": "UTF-8 with byte order mark" if bom else "UTF-8",
+        "delimiter": delimiter,
+    }
+
+
+def test_parquet_of_every_kind_of_column_comes_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "products.bin"
+    table = pa.table(
+        {
+            "name": ["Ketchup", None],
+            "gtin": pa.array([4006381333931.0, None]),
+            "price": pa.array([2.5, 3.0]),
+            "count": pa.array([7, None], pa.int32()),
+            "exact": pa.array([Decimal("1.50"), None]),
+            "since": pa.array([datetime.date(2024, 5, 1), None]),
+            "organic": pa.array([True, None]),
+            "group": pa.array(["sauces", "oils"]).dictionary_encode(),
+            "tags": pa.array([["a", "b"], None]),
+            "raw": pa.array([b"\xc3\xa4\xff", None]),
+            "nothing": pa.nulls(2),
+        }
+    )
+    pq.write_table(table, path)
+    first, second = rows_of(path)
+    assert first == {
+        "line": 1,
+        "name": "Ketchup",
+        "gtin": "4006381333931",
+        "price": "2.5",
+        "count": "7",
+        "exact": "1.50",
+        "since": "2024-05-01",
+        "organic": "true",
+        "group": "sauces",
+        "tags": '["a", "b"]',
+        "raw": "ä\ufffd",
+        "nothing": "",
+    }
+    assert set(second.values()) == {2, "", "3", "oils"}
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        pytest.param("1", {"sku": "1", "name": ""}, id="missing cells are empty"),
+        pytest.param("1;a;;", {"sku": "1", "name": "a"}, id="delimiters behind the last cell mean nothing"),
+        pytest.param(
+            "1;a;b;c",
+            {"sku": "1", "name": "a", "extra": ["b", "c"], "problems": ["too-many-cells"]},
+            id="cells too many",
+        ),
+        pytest.param('1;"a', {"sku": "1", "name": '"a', "problems": ["open-quote"]}, id="a quote left open"),
+        pytest.param("1;a\0b", {"sku": "1", "name": "a\0b"}, id="a zero byte past the sample"),
+    ],
+)
+def test_ragged_rows_lose_nothing(tmp_path: Path, row: str, expected: dict[str, Any], monkeypatch: Any) -> None:
+    monkeypatch.setattr("lib.reading.SAMPLE_BYTES", 10)
+    path = written(tmp_path, b"sku;name\n9;z\n" + row.encode())
+    assert rows_of(path)[1] == {"line": 3} | expected
+
+
+def test_bytes_past_the_sample_that_are_not_utf8_spoil_their_row_only(tmp_path: Path) -> None:
+    good = b"1;Tomato ketchup\n"
+    count = SAMPLE_BYTES // len(good) + 1
+    content = b"sku;name\n" + good * count + "2;Käse;Öl\n".encode("cp1252") + good
+    found = rows_of(written(tmp_path, content))
+    assert len(found) == count + 2
+    assert found[count] == {
+        "line": count + 2,
+        "sku": "2",
+        "name": "Käse",
+        "extra": ["Öl"],
+        "problems": ["too-many-cells", "bad-encoding"],
+    }
+    assert found[-1] == {"line": count + 3, "sku": "1", "name": "Tomato ketchup"}
+
+
+def test_a_letter_cut_at_the_end_of_the_sample_is_no_error(tmp_path: Path) -> None:
+    content = b"name\n" + b"x" * (SAMPLE_BYTES - 6) + "ä\n".encode()
+    assert rows_of(written(tmp_path, content))[0]["name"].endswith("xä")
+
+
+GZIPPED = gzip.compress(b"sku;name\n" + b"".join(b"%d;Tomato ketchup %d\n" % (i, i * i) for i in range(9_999)))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(b"", "the file is empty; send one with a header and products", id="empty"),
+        pytest.param(b"  \n\n", "the file is empty; send one with a header and products", id="blank"),
+        pytest.param(
+            GZIPPED[: len(GZIPPED) // 2],
+            "the gzip data is damaged or cut off (Compressed file ended before the end-of-stream marker was reached); "
+            "send the file again",
+            id="truncated gzip",
+        ),
+        pytest.param(
+            GZIPPED[:-8] + b"\0\0\0\0" + GZIPPED[-4:],
+            "the gzip data is damaged or cut off",
+            id="gzip with a wrong checksum",
+        ),
+        pytest.param(
+            b"PK\x03\x04" + bytes(100),
+            "this is a zip archive or an Excel workbook, which is not read yet; save it as CSV (UTF-8) or Parquet",
+            id="workbook",
+        ),
+        pytest.param(
+            "name\nKäse\n".encode("utf-16"),
+            "this is UTF-16 text, which is not read yet; save it as CSV (UTF-8) or Parquet",
+            id="UTF-16",
+        ),
+        pytest.param(
+            b"\x7fELF\n\x00\x01",
+            "not a text file (a zero byte on line 2); save it as CSV (UTF-8) or Parquet",
+            id="binary",
+        ),
+        pytest.param(
+            "name\nKäse\n".encode("cp1252"),
+            "not UTF-8 text (byte 0xE4 on line 2); save it as CSV (UTF-8) or Parquet",
+            id="Windows-1252",
+        ),
+        pytest.param(b"PAR1 and nothing of the kind", "the Parquet file is damaged", id="Parquet"),
+    ],
+)
+def test_a_bad_file_is_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(SourceError) as refused:
+        rows_of(written(tmp_path, content))
+    assert str(refused.value).startswith(f"products.csv: {message}")
+    assert "\n" not in str(refused.value)
