@@ -1,0 +1,113 @@
+"""Databases by URL, SQLite or PostgreSQL: connections, locks, and refusals as one line without the password."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+
+from lib.errors import CatalogError
+
+# How long an import waits for another that has the same job (PostgreSQL) or the same file (SQLite).
+WAIT_SECONDS = 60
+CONNECT_SECONDS = 5
+# Where else than in its usual place a PostgreSQL URL may hold a password.
+SECRET_OPTIONS = ("password", "sslpassword")
+# The rollback journal and full syncs (the defaults) stay: write-ahead logging does not work on network shares,
+# and a copy of its file alone may lack the newest data. One big transaction gains nothing from it either.
+SQLITE_PRAGMAS = ("PRAGMA foreign_keys = ON", "PRAGMA cache_size = -65536")
+
+# What to say for SQLite's error names and PostgreSQL's SQLSTATEs or, before there is a session, its words.
+ADVICE = {
+    "SQLITE_BUSY": "another program has kept it locked; try again later",
+    "SQLITE_READONLY": "may not be written to; check its permissions",
+    "SQLITE_CANTOPEN": "cannot be opened or made; check that its folder exists and may be written to",
+    "SQLITE_FULL": "the disk is full; make room and run the import again",
+    "SQLITE_NOTADB": "is not an SQLite database; name another file or remove it",
+    "SQLITE_CORRUPT": "is damaged; restore it or remove it",
+    "53100": "the server's disk is full; make room and run the import again",
+    "55P03": "another import has kept its lock; try again later",
+    "25006": "the database is read-only; name the primary server and a role that may write",
+    "42501": "the role lacks a permission",
+    "password authentication failed": "the user or the password is wrong",
+    "no password supplied": "a password is wanted; give it in SHELFSORT_DATABASE_URL or PGPASSWORD",
+    "connection is lost": "nothing was imported; run the import again",
+}
+
+
+def checked(url: str) -> sa.URL:
+    """The URL with its driver; CatalogError, which never quotes the URL, when it is not one we can use."""
+    advice = "write sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise CatalogError(f"the database URL cannot be read; {advice}, with %40 for an @ in the password") from None
+    if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+        if "@" in (parsed.host or ""):
+            raise CatalogError("the database URL has a second @; write %40 for an @ in the password")
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise CatalogError(f"the database URL starts with {parsed.drivername}://, which is not supported; {advice}")
+    if parsed.database in (None, "", ":memory:"):
+        raise CatalogError("the database URL names no file, so the results would be lost; write sqlite:///PATH")
+    return parsed
+
+
+def sqlite(path: Path) -> sa.URL:
+    """The URL of an SQLite file, whatever characters its path has."""
+    return sa.URL.create("sqlite", database=str(path))
+
+
+def shown(url: sa.URL) -> str:
+    """The URL without any password."""
+    return url.difference_update_query(SECRET_OPTIONS).render_as_string(hide_password=True)
+
+
+def engine(url: sa.URL) -> sa.Engine:
+    """Connections that are closed after use and, on SQLite, hold the only right to write from the start."""
+    if url.get_backend_name() == "postgresql":
+        connect = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
+        # A waiting import must then see what it waited for, whatever the server's own default is.
+        return sa.create_engine(
+            url, poolclass=sa.NullPool, connect_args=connect, isolation_level="READ COMMITTED", hide_parameters=True
+        )
+    made = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": WAIT_SECONDS}, hide_parameters=True)
+
+    @sa.event.listens_for(made, "connect")
+    def _connected(connection: sqlite3.Connection, _record: object) -> None:
+        # Python's own idea of when to begin a transaction would leave table definitions out of it.
+        connection.isolation_level = None
+        for pragma in SQLITE_PRAGMAS:
+            connection.execute(pragma)
+
+    @sa.event.listens_for(made, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return made
+
+
+def wait_for_turn(connection: sa.Connection, key: str) -> None:
+    """Hold a lock of this name until the transaction ends; on SQLite the whole file is locked already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'"))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(key, 0))))
+
+
+@contextmanager
+def errors(where: str, *, url: sa.URL) -> Iterator[None]:
+    """Turn a database's refusals into one line that names it, never with the password."""
+    try:
+        yield
+    except (sa.exc.DBAPIError, psycopg.Error) as error:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None) or str(cause)
+        # The server's further lines quote the row at fault; before there is a session there is only the text.
+        said = cause.diag.message_primary if isinstance(cause, psycopg.Error) else None
+        reasons = [text for sign, text in ADVICE.items() if sign in code]
+        line = f"{where}: {': '.join([*reasons, said or str(cause)])}"
+        for secret in (url.password, *(url.query.get(option) for option in SECRET_OPTIONS)):
+            line = line.replace(str(secret), "***") if secret else line
+        raise CatalogError(line) from error
