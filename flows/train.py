@@ -5,7 +5,7 @@
     python flows/train.py run --limit 3000                           a quick try
     python flows/train.py card view end                              the last run's figures
 
-All candidates take about 4 minutes on two cores. The best on validation is evaluated once on test.
+All candidates take about 5 minutes on two cores. The best on validation is evaluated once on test.
 """
 
 # Metaflow's own annotations know neither its decorators nor what a Parameter or an artifact holds.

@@ -137,8 +137,8 @@ class LinearCategorizer:
     """A Categorizer of a LinearModel.
 
     Every sum runs along one text's own row in a fixed order, so company never changes an answer; of equal
-    margins the label that comes first in the alphabet wins. A text without any known word has confidence 0,
-    because the model knows nothing of it; its categories then are the most common ones.
+    margins the label that comes first in the alphabet wins. A text without any known word of letters alone has
+    confidence 0, because a number or size (500g) is all that the model knows of it.
     """
 
     def __init__(self, name: str, model: LinearModel) -> None:
@@ -149,6 +149,8 @@ class LinearCategorizer:
         self._numbers = {term: number for number, term in enumerate(model.terms)}
         self._rarity = model.rarity.astype(np.float64)
         self._weights = model.weights.astype(np.float64)
+        # 1 for a word of letters alone; a pair follows from its words.
+        self._telling = np.array([term.isalpha() for term in model.terms], dtype=np.float64)
         self._intercept = model.intercept.astype(np.float64)
 
     def categorize(self, texts: list[str]) -> Predictions:
@@ -158,7 +160,7 @@ class LinearCategorizer:
         return Predictions(categories, confidences)
 
     def best(self, texts: list[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-        """The TOP labels' numbers and margins of each text, best first, and whether it has any known word."""
+        """The TOP labels' numbers and margins of each text, best first, and whether it has a known word."""
         categories = np.zeros((len(texts), TOP), dtype=np.int32)
         values = np.zeros((len(texts), TOP))
         known = np.zeros(len(texts), dtype=np.bool_)
@@ -171,7 +173,7 @@ class LinearCategorizer:
                 categories[start + rows, rank] = winners
                 values[start + rows, rank] = margins[rows, winners]
                 margins[rows, winners] = -np.inf
-            known[start + rows] = np.diff(features.indptr) > 0
+            known[start + rows] = features @ self._telling > 0
         return categories, values, known
 
     def features(self, texts: list[str]) -> Any:

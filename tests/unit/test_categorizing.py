@@ -94,6 +94,11 @@ def test_a_text_without_a_known_word_has_no_confidence_at_all() -> None:
     assert CATEGORIZER.categorize(["xyzzy", "", "  ", "12 kg", "牛乳"]).confidences.tolist() == [[0, 0, 0]] * 5
 
 
+def test_a_known_size_alone_is_no_reason_for_confidence() -> None:
+    sized = LinearCategorizer("sized", replace(MODEL, terms=["500g", "green", "green tea", "milk", "tea"]))
+    assert sized.best(["Molke 500g", "500g", "milk 500g"])[2].tolist() == [False, False, True]
+
+
 def test_an_unknown_word_beside_a_known_one_lowers_the_confidence() -> None:
     alone, beside = CATEGORIZER.categorize(["milk", "milk xyzzy"]).confidences[:, 0]
     assert 0 < beside < alone < 1
