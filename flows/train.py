@@ -8,9 +8,6 @@
 All candidates take about 5 minutes on two cores. The best on validation is evaluated once on test.
 """
 
-# Metaflow's own annotations know neither its decorators nor what a Parameter or an artifact holds.
-# mypy: disable-error-code="attr-defined, no-untyped-def, no-untyped-call, arg-type, assignment"
-
 import sys
 from pathlib import Path
 
@@ -20,7 +17,6 @@ if (ROOT / "lib" / "__init__.py").exists() and str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from metaflow import FlowSpec, Parameter, card, current, package_sources, step  # noqa: E402
-from metaflow.cards import Markdown, Table  # noqa: E402
 
 from lib.entry import main, one_line_errors  # noqa: E402
 
@@ -63,9 +59,9 @@ class TrainFlow(FlowSpec):
         """Keep the candidate with the most right answers on validation."""
         from lib import training
 
-        self.fitted = [one.fitted for one in inputs]
-        self.best = training.best(self.fitted)
-        print(*[training.summary(one) for one in self.fitted], f"best: {self.best.candidate.name}", sep="\n")
+        self.all_fitted = [task.fitted for task in inputs]
+        self.best = training.best(self.all_fitted)
+        print(*[training.summary(one) for one in self.all_fitted], f"best: {self.best.candidate.name}", sep="\n")
         self.data, self.counts = inputs[0].data, inputs[0].counts
         self.next(self.end)
 
@@ -75,30 +71,14 @@ class TrainFlow(FlowSpec):
     def end(self):
         """Evaluate the best once on test, publish it with its figures, and show them."""
         from lib import training, usda
+        from lib.cards import training_card
 
         command = COMMAND.format(publish=self.publish, limit=self.limit, seed=self.seed)
-        compared = [training.summary(one) for one in self.fitted]
+        compared = [training.summary(one) for one in self.all_fitted]
         facts = {"command": command, "data": usda.SOURCE, "split": self.counts, "candidates": compared}
         self.model = training.publish(self.best, self.data, self.publish, facts=facts)
-        current.card.extend(_card(self.model, compared, self.publish))
+        current.card.extend(training_card(self.model, compared=compared, where=self.publish))
         print(f"{self.publish}: version {self.model['version']}, top-1 on test {self.model['metrics']['test']['top1']}")
-
-
-def _card(model, compared, where):
-    """The figures of a run as components of a Metaflow card."""
-    test = model["metrics"]["test"]
-    figures = ("names", "top1", "top3", "macro_f1", "ece", "coverage_at_95", "threshold_at_95")
-    return [
-        Markdown(f"# {model['name']} {model['version']}\n`{where}`, by `{model['command']}`"),
-        Markdown("## Candidates on validation"),
-        Table([list(one.values()) for one in compared], headers=list(compared[0])),
-        Markdown("## The best, on test"),
-        Table([[test[figure] for figure in figures]], headers=list(figures)),
-        Markdown("## Share of products above a confidence, and how many of them are right"),
-        Table([list(row.values()) for row in test["thresholds"]], headers=list(test["thresholds"][0])),
-        Markdown("## The most frequent wrong answers"),
-        Table([list(row.values()) for row in test["confusions"]], headers=["label", "answer", "names"]),
-    ]
 
 
 if __name__ == "__main__":

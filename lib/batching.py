@@ -10,16 +10,14 @@ from lib.settings import BatchSettings
 def batch_count(rows: int, *, cores: int, settings: BatchSettings) -> int:
     """How many batches to make of so many rows (at least 1).
 
-    A task costs about a second before its first product, so a batch has at least `rows_at_least` rows. Past one
-    batch the number is a multiple of the cores, as far as `most` and the rows allow, so that none idles at the end.
+    As few as let every core work and keep a batch within `rows_at_most`, because each task costs about a second before
+    its first product; the same number for each core, so that none idles at the end; but no batch that is not worth
+    that second (`rows_at_least`), and no more than `most`.
     """
     if settings.count:
         return min(settings.count, max(rows, 1))
-    worthwhile = rows // settings.rows_at_least
-    if worthwhile <= 1:
-        return 1
-    count = min(worthwhile, settings.most)
-    return count - count % cores if count > cores else count
+    wanted = cores * math.ceil(rows / (cores * settings.rows_at_most))
+    return max(1, min(wanted, rows // settings.rows_at_least, settings.most))
 
 
 def plan_batches(shards: list[Shard], *, count: int) -> list[Batch]:

@@ -1,8 +1,8 @@
-"""The import report as a Metaflow card."""
+"""Metaflow cards: the import report, and the figures of a training."""
 
 from typing import Any
 
-from metaflow.cards import Markdown, Table, VegaChart  # type: ignore[attr-defined]
+from metaflow.cards import Markdown, Table, VegaChart
 
 _WIDTH = 760
 _CATEGORIES_SHOWN = 25
@@ -36,6 +36,23 @@ def report_card(report: dict[str, Any]) -> list[Any]:
     ]
 
 
+def training_card(model: dict[str, Any], *, compared: list[dict[str, Any]], where: str) -> list[Any]:
+    """The components of the card of a training: a model's card.json, and what each candidate came to."""
+    test = model["metrics"]["test"]
+    figures = ("names", "top1", "top3", "macro_f1", "ece", "coverage_at_95", "threshold_at_95")
+    return [
+        Markdown(f"# {model['name']} {model['version']}\n`{where}`, by `{model['command']}`"),
+        Markdown("## Candidates on validation"),
+        Table([list(one.values()) for one in compared], headers=list(compared[0])),
+        Markdown("## The best, on test"),
+        Table([[test[figure] for figure in figures]], headers=list(figures)),
+        Markdown("## Share of products above a confidence, and how many of them are right"),
+        Table([list(row.values()) for row in test["thresholds"]], headers=list(test["thresholds"][0])),
+        Markdown("## The most frequent wrong answers"),
+        Table([list(row.values()) for row in test["confusions"]], headers=["label", "answer", "names"]),
+    ]
+
+
 def _opening(report: dict[str, Any]) -> str:
     rows = report["rows"]
     parts = [
@@ -54,7 +71,14 @@ def _outcomes_chart(report: dict[str, Any]) -> dict[str, Any]:
         "data": {"values": values},
         "mark": {"type": "bar", "tooltip": True},
         "encoding": {
-            "x": {"field": "rows", "type": "quantitative", "stack": "zero", "title": None, "axis": {"format": ",d"}},
+            "x": {
+                "field": "rows",
+                "type": "quantitative",
+                "stack": "zero",
+                "title": None,
+                "axis": {"format": ",d"},
+                "scale": {"nice": False},
+            },
             "order": {"field": "order"},
             "color": {
                 "field": "outcome",

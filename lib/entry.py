@@ -27,7 +27,7 @@ def one_line_errors(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except ShelfsortError as error:
-            raise Refused(str(error)) from error  # type: ignore[no-untyped-call]
+            raise Refused(str(error)) from error
 
     return wrapped
 

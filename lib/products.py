@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -50,12 +50,14 @@ def to_products(rows: pa.Table, *, columns: list[ColumnMatch], validation: Valid
     cells = {match.field: rows[f"c{match.column}"].to_pylist() for match in columns}
     found: list[list[Reason]] = [[Reason(p) for p in problems or ()] for problems in rows["problems"].to_pylist()]
 
-    values: dict[str, list[str | None] | list[float | None]] = {}
+    values: dict[str, Sequence[str | float | None]] = {}
     for field in _TEXT_FIELDS:
-        values[f"product_{field}"] = [clean_text(cell) or None for cell in cells.get(field, [""] * count)]
+        texts = cells.get(field)
+        values[f"product_{field}"] = [clean_text(text) or None for text in texts] if texts else [None] * count
     names = [str(name or "") for name in values["product_name"]]
     gtins = [clean_gtin(cell) for cell in cells.get("gtin", [""] * count)]
-    values["product_gtin"] = [gtin if is_gtin(gtin) else None for gtin in gtins]
+    valid = [is_gtin(gtin) for gtin in gtins]
+    values["product_gtin"] = [gtin if is_valid else None for gtin, is_valid in zip(gtins, valid, strict=True)]
 
     quantities = _measures(cells.get("quantity"), cells.get("unit"), found, missing_unit=None)
     values["product_quantity"], values["product_unit"] = _columns_of(quantities, count)
@@ -64,12 +66,13 @@ def to_products(rows: pa.Table, *, columns: list[ColumnMatch], validation: Valid
     weights = _measures(cells.get("net_weight"), None, found, missing_unit=header_unit, unit_needed=True)
     values["product_net_weight"], values["product_net_weight_unit"] = _columns_of(weights, count)
 
-    for reasons, name, gtin, same_as in zip(found, names, gtins, rows["same_as"].to_pylist(), strict=True):
+    same_as_lines = rows["same_as"].to_pylist()
+    for reasons, name, gtin, is_valid, same_as in zip(found, names, gtins, valid, same_as_lines, strict=True):
         if not name:
             reasons.append(Reason.MISSING_NAME)
         elif is_too_short(name):
             reasons.append(Reason.NAME_TOO_SHORT)
-        if gtin and not is_gtin(gtin):
+        if gtin and not is_valid:
             reasons.append(Reason.BAD_GTIN)
         if same_as is not None:
             reasons.append(Reason.DUPLICATE)
@@ -83,20 +86,22 @@ def to_products(rows: pa.Table, *, columns: list[ColumnMatch], validation: Valid
 
 def clean_text(cell: str) -> str:
     """Composed Unicode without control characters, and with single spaces."""
-    if cell.isascii() and cell.isalnum():
-        return cell
+    if cell.isascii() and cell.isprintable() and "  " not in cell:
+        return cell.strip()  # most cells
     return _SPACES.sub(" ", _CONTROL.sub(" ", unicodedata.normalize("NFC", cell))).strip()
 
 
 def is_too_short(name: str) -> bool:
     """Whether a name has fewer than two letters or digits; one ideograph is enough."""
+    if len(name) > 1 and name[:2].isalnum():
+        return False  # most names
     signs = [letter for letter in name if letter.isalnum()]
     return len(signs) < 2 and not any(letter >= _FIRST_IDEOGRAPH for letter in signs)
 
 
 def clean_gtin(cell: str) -> str:
     """A GTIN without the blanks, dashes and the spreadsheet's apostrophe that people put into it."""
-    return re.sub(r"[\s\u00a0'-]", "", cell)
+    return cell if cell.isalnum() else re.sub(r"[\s\u00a0'-]", "", cell)
 
 
 def is_gtin(text: str) -> bool:

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from lib.errors import SettingsError
 from lib.settings import ROOT
@@ -40,12 +40,15 @@ def parse_number(text: str) -> float | None:
 
 def parse_measure(text: str) -> tuple[float | None, str]:
     """A number and the unit written behind it: '0,75 l' is (0.75, 'l'); (None, '') when it does not begin with one."""
+    if text.isascii() and text.isdigit():
+        return float(text), ""  # most quantities
     found = _MEASURE.match(text)
     if not found:
         return None, ""
     return parse_number(found["number"]), found["unit"] or ""
 
 
+@lru_cache(maxsize=4096)
 def unit_of(text: str) -> Unit | None:
     """The unit a customer means, or None when it is not in config/units.toml."""
     return _units().get(_key(text))

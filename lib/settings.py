@@ -29,6 +29,7 @@ class BatchSettings(_Section):
 
     count: Annotated[int, Field(ge=0, le=METAFLOW_SPLITS)]
     rows_at_least: Annotated[int, Field(ge=1)]
+    rows_at_most: Annotated[int, Field(ge=1)]
     most: Annotated[int, Field(ge=1, le=METAFLOW_SPLITS)]
 
 

@@ -77,3 +77,7 @@ def postgres_url(_postgres: str) -> Iterator[str]:
         server.execute(f"create database {name}")
         yield url.set(database=name).render_as_string(hide_password=False)
         server.execute(f"drop database {name} with (force)")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what golden tests find as what they expect")

@@ -10,7 +10,9 @@ class LengthCategorizer:
 
     name = "by length"
     version = "fake-1"
-    labels = [f"{i} letters" for i in range(10)]
+
+    def __init__(self) -> None:
+        self.labels = [f"{i} letters" for i in range(10)]
 
     def categorize(self, texts: list[str]) -> Predictions:
         lengths = np.array([len(text) for text in texts], dtype=np.int32).reshape(-1, 1)

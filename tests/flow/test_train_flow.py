@@ -1,8 +1,5 @@
 """TrainFlow from beginning to end, on few names."""
 
-# Metaflow's own annotations do not know its Runner.
-# mypy: disable-error-code="attr-defined"
-
 import base64
 import json
 import os

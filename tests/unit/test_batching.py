@@ -6,7 +6,7 @@ from lib.batching import batch_count, plan_batches
 from lib.records import Shard
 from lib.settings import BatchSettings
 
-SETTINGS = BatchSettings(count=0, rows_at_least=50_000, most=96)
+SETTINGS = BatchSettings(count=0, rows_at_least=50_000, rows_at_most=250_000, most=96)
 
 
 @pytest.mark.parametrize(
@@ -16,10 +16,11 @@ SETTINGS = BatchSettings(count=0, rows_at_least=50_000, most=96)
         pytest.param(500, 8, 1, id="a small file is one batch"),
         pytest.param(99_999, 2, 1, id="not yet worth a second task"),
         pytest.param(100_000, 2, 2, id="worth two"),
-        pytest.param(1_000_000, 8, 16, id="a multiple of the cores"),
-        pytest.param(2_000_000, 64, 40, id="fewer than the cores, where rows would not be worth a task"),
-        pytest.param(10_000_000, 2, 96, id="at most what Metaflow takes"),
-        pytest.param(10_000_000, 7, 91, id="at most, and a multiple of the cores"),
+        pytest.param(400_000, 16, 8, id="fewer than the cores, where rows would not be worth a task"),
+        pytest.param(1_000_000, 8, 8, id="one for each core"),
+        pytest.param(2_000_000, 2, 8, id="several for each core, none too large"),
+        pytest.param(2_100_000, 2, 10, id="as many for one core as for another"),
+        pytest.param(90_000_000, 2, 96, id="at most what Metaflow takes"),
     ],
 )
 def test_the_count_follows_from_rows_and_cores(rows: int, cores: int, count: int) -> None:

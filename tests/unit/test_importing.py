@@ -147,8 +147,8 @@ def test_formulas_are_escaped_in_csv_and_untouched_in_parquet(tmp_path: Path) ->
 @pytest.mark.parametrize("count", [3, 7, 100])
 def test_the_split_changes_nothing_in_the_results(tmp_path: Path, count: int) -> None:
     text = MESSY + "".join(f"{i};Product number {'x' * (i % 17)};;;\n" for i in range(300))
-    plan, _, tally = imported(tmp_path / "one", mkdir(tmp_path / "one") and text)
-    other, results, other_tally = imported(tmp_path / "many", mkdir(tmp_path / "many") and text, count=count)
+    plan, _, tally = imported(made(tmp_path / "one"), text)
+    other, results, other_tally = imported(made(tmp_path / "many"), text, count=count)
     assert len(results) == count
     for name in ("categorized.csv", "review.csv", "rejected.csv"):
         assert Path(other.job_uri, name).read_bytes() == Path(plan.job_uri, name).read_bytes()
@@ -159,9 +159,9 @@ def test_the_split_changes_nothing_in_the_results(tmp_path: Path, count: int) ->
     assert other_tally.confidences.tolist() == tally.confidences.tolist()
 
 
-def mkdir(folder: Path) -> bool:
+def made(folder: Path) -> Path:
     folder.mkdir()
-    return True
+    return folder
 
 
 def test_a_finished_batch_is_found_and_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
