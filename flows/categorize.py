@@ -46,7 +46,7 @@ class CategorizeFlow(FlowSpec):
             settings=settings.settings_of(self.config),
             cores=entry.cores(),
         )
-        print(f"job {self.plan.job_id}: {self.plan.staged.rows:,} rows in {len(self.plan.batches)} batches")
+        print(self.plan.announcement())
         self.batches = list(self.plan.batches)
         self.next(self.categorize, foreach="batches")
 

@@ -40,11 +40,15 @@ def detect_delimiter(sample: str) -> str:
 
     def fit(delimiter: str) -> tuple[float, int]:
         lines = islice(io.StringIO(sample, newline=""), SAMPLE_LINES)
-        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+        try:
+            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+        except csv.Error:
+            return 0.0, 0
         if not widths or widths[0] < 2:
             return 0.0, 0
         return sum(width == widths[0] for width in widths) / len(widths), widths[0]
 
+    csv.field_size_limit(LONGEST_CELL)
     return max(DELIMITERS, key=fit)
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from lib.catalog import COLUMNS as CATALOG_COLUMNS
 from lib.errors import AccountingError
 from lib.planning import ImportPlan
+from lib.reading import cell_columns
 from lib.records import Batch, BatchResult, Outcome, Reason
 from lib.reporting import REPORT_FILE
 from lib.results import BETWEEN, result_files
@@ -22,6 +23,7 @@ from lib.storage import Folder, folder
 
 CONFIDENCE_BINS = 20  # twentieths of [0, 1]
 REJECTED_SHOWN = 20  # in the report and the card
+CELL_SHOWN = 200  # characters of each of their cells
 LINES_SHOWN = 20  # in an error
 
 
@@ -37,7 +39,7 @@ class Tally:
     rejected_rows: list[dict[str, Any]] = field(default_factory=list)  # the first REJECTED_SHOWN
 
     def add(self, rows: pa.Table, cells: list[str]) -> None:
-        """Count rows of a batch's result (results.batch_schema)."""
+        """Count rows of a batch's result (results.batch_schema); `cells` are the names of their cells' columns."""
         _add_counts(self.outcomes, rows["outcome"])
         is_rejected = pc.equal(rows["outcome"], Outcome.REJECTED)
         rejected, kept = rows.filter(is_rejected), rows.filter(pc.invert(is_rejected))
@@ -47,7 +49,7 @@ class Tally:
         bins = np.minimum((kept["confidence"].to_numpy() * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
         self.confidences += np.bincount(bins, minlength=CONFIDENCE_BINS)
         for row in rejected.slice(0, REJECTED_SHOWN - len(self.rejected_rows)).to_pylist():
-            shown = [row[cell] for cell in cells] + (row["extra"] or [])
+            shown = [cell[:CELL_SHOWN] for cell in (*(row[name] for name in cells), *(row["extra"] or ()))]
             self.rejected_rows.append({"line": row["line"], "reasons": row["reasons"].split(BETWEEN), "cells": shown})
 
 
@@ -61,7 +63,7 @@ def join_batches(plan: ImportPlan, results: Sequence[BatchResult]) -> Tally:
     job.delete(REPORT_FILE)
     ordered = _in_order(plan, results, job)
     tally = Tally()
-    cells = [f"c{i}" for i in range(len(plan.staged.header))]
+    cells = cell_columns(plan.staged.header)
     with result_files(job, header=plan.staged.header, extra_cells=plan.staged.rows_with_extra_cells > 0) as files:
         for batch, result in zip(plan.batches, ordered, strict=True):
             lines = []

@@ -3,20 +3,19 @@
 import hashlib
 import json
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from lib.batching import batch_count, plan_batches
 from lib.categorizing import load_categorizer
-from lib.columns import ColumnMatch, match_columns
-from lib.errors import SettingsError, SourceError, StorageError
+from lib.errors import SettingsError, ShelfsortError, SourceError, StorageError
+from lib.quantities import UNITS_FILE
 from lib.records import Batch
 from lib.reporting import REPORT_FILE, read_report
 from lib.settings import Settings
 from lib.staging import Staged, stage
-from lib.storage import folder
-
-# Part of every batch result's name: raise it when the same rows would be processed into another result.
-PROCESSING_VERSION = 1
+from lib.storage import Folder, folder
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,17 @@ class ImportPlan:
     job_uri: str
     output_uri: str
     staged: Staged
-    columns: tuple[ColumnMatch, ...]
     model: dict[str, str]  # name, version, uri
     batches: tuple[Batch, ...]
-    results_key: str  # a hash of everything but the rows that a batch's result depends on
+    results_key: str  # a hash of everything that a batch's result depends on, but which batch it is
+
+    def announcement(self) -> str:
+        """What is about to happen, and how to go on should it be interrupted."""
+        batches = "1 batch" if len(self.batches) == 1 else f"{len(self.batches)} batches"
+        return (
+            f"job {self.job_id}: {self.staged.rows:,} rows in {batches}, results to {self.job_uri}\n"
+            f"interrupted? the same command with --job-id {self.job_id} goes on with what is missing"
+        )
 
 
 def plan_import(source: str, *, output: str, job_id: str, settings: Settings, cores: int) -> ImportPlan:
@@ -40,23 +46,28 @@ def plan_import(source: str, *, output: str, job_id: str, settings: Settings, co
     """
     if not source:
         raise SourceError("no source given; add --source FILE, a path or an s3:// URI")
+    is_new = not job_id
     job_id = valid_job_id(job_id)
     output_folder = folder(output)
     job = folder(output_folder.uri_of(job_id))
     categorizer = load_categorizer(settings.model_uri)
-    staged = stage(source, job=job)
-    _refuse_other_source(job_id, output_folder.uri, staged)
-    columns = match_columns(staged.header, source=staged.source)
+    try:
+        staged = stage(source, job=job)
+        _refuse_other_source(job_id, job, staged)
+    except ShelfsortError:
+        if is_new:
+            with suppress(StorageError):
+                job.delete("")  # nobody will ask for a job that never began
+        raise
     count = batch_count(staged.rows, cores=cores, settings=settings.batches)
     return ImportPlan(
         job_id=job_id,
         job_uri=job.uri,
         output_uri=output_folder.uri,
         staged=staged,
-        columns=tuple(columns),
         model={"name": categorizer.name, "version": categorizer.version, "uri": settings.model_uri},
         batches=tuple(plan_batches(list(staged.shards), count=count)),
-        results_key=_results_key(staged, columns, categorizer.version, settings),
+        results_key=_results_key(staged, categorizer.version, settings),
     )
 
 
@@ -70,14 +81,13 @@ def valid_job_id(job_id: str) -> str:
         raise SettingsError(f"--job-id {job_id!r}: not a UUID; leave it out for a new job") from None
 
 
-def _refuse_other_source(job_id: str, output_uri: str, staged: Staged) -> None:
-    job = folder(folder(output_uri).uri_of(job_id))
+def _refuse_other_source(job_id: str, job: Folder, staged: Staged) -> None:
     if not job.exists(REPORT_FILE):
         return
     try:
         earlier = read_report(job)["source"]
-    except (StorageError, ValueError, KeyError):
-        return  # an unreadable report says nothing; it is replaced
+    except (ValueError, KeyError):
+        return  # a damaged report says nothing; it is replaced
     if earlier["sha256"] != staged.sha256:
         raise SourceError(
             f"{staged.source}: job {job_id} has imported another content ({earlier['uri']}); "
@@ -85,14 +95,19 @@ def _refuse_other_source(job_id: str, output_uri: str, staged: Staged) -> None:
         )
 
 
-def _results_key(staged: Staged, columns: list[ColumnMatch], model_version: str, settings: Settings) -> str:
+def _results_key(staged: Staged, model_version: str, settings: Settings) -> str:
     parts = [
-        PROCESSING_VERSION,
-        staged.ledger,  # its name holds the source's hash and the reading's version
-        staged.header,
-        [(match.field, match.column) for match in columns],
+        _code_hash(),
+        staged.sha256,
+        [(match.field, match.column) for match in staged.columns],
         model_version,
         settings.review_threshold,
         settings.validation.model_dump(mode="json"),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+def _code_hash() -> str:
+    """A hash of our own code and the units it knows, for another version may process the same rows differently."""
+    contents = (path.read_bytes() for path in (*sorted(Path(__file__).parent.glob("*.py")), UNITS_FILE))
+    return hashlib.sha256(b"".join(contents)).hexdigest()

@@ -37,7 +37,7 @@ def process_batch(batch: Batch, *, plan: ImportPlan, settings: Settings) -> Batc
     outcomes = dict.fromkeys((outcome.value for outcome in Outcome), 0)
     with job.writing(name) as target, pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for rows in read_batch(batch, ledger=plan.staged.ledger, job=job):
-            products = to_products(rows, columns=list(plan.columns), validation=settings.validation)
+            products = to_products(rows, columns=list(plan.staged.columns), validation=settings.validation)
             processed = _categorized(rows, products, categorizer, settings.review_threshold)
             writer.write_table(processed.select(schema.names).cast(schema))
             for count in pc.value_counts(processed["outcome"]).to_pylist():

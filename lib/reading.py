@@ -22,9 +22,6 @@ from lib.delimited import DelimitedText, Records, detect_delimiter
 from lib.errors import SourceError
 from lib.records import Reason
 
-# Part of every staged shard's name: raise it when the same file would be read into other rows.
-READING_VERSION = 1
-
 CHUNK_ROWS = 8192
 SAMPLE_BYTES = 1 << 20
 

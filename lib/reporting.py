@@ -50,7 +50,7 @@ def build_report(
             "header_line": staged.header_line,
             "blank_lines": staged.blank_lines,
         },
-        "columns": [asdict(match) for match in plan.columns],
+        "columns": [asdict(match) for match in staged.columns],
         "rows": staged.rows,
         "categorized": tally.outcomes[Outcome.CATEGORIZED],
         "review": tally.outcomes[Outcome.REVIEW],

@@ -92,7 +92,9 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
 
 
 def check_file(path: str) -> None:
-    """Raise a SettingsError that names the file when it cannot be used."""
+    """Raise a SettingsError that names the file when it cannot be used; a pipe is left for who reads it next."""
+    if Path(path).exists() and not Path(path).is_file():
+        return
     try:
         parse(Path(path).read_text("utf-8"))
     except OSError as error:

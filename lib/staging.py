@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lib.columns import ColumnMatch, match_columns
 from lib.errors import SourceError, StorageError
-from lib.reading import READING_VERSION, ROW_COLUMNS, SourceTable, open_source
+from lib.reading import ROW_COLUMNS, SourceTable, open_source
 from lib.records import Batch, Shard
 from lib.storage import Folder, split_uri
 
@@ -34,6 +35,7 @@ class Staged:
     format: dict[str, Any]
     header: list[str]
     header_line: int
+    columns: tuple[ColumnMatch, ...]
     rows: int
     rows_with_extra_cells: int
     blank_lines: int
@@ -42,10 +44,10 @@ class Staged:
 
 
 def stage(source: str, *, job: Folder) -> Staged:
-    """Read the whole source once and write its shards; nothing of it is interpreted yet.
+    """Read the whole source once and write its shards; of its content only the header is interpreted.
 
-    Raises SourceError when it is missing, unreadable or without rows, StorageError when the job's folder can't be
-    written.
+    Raises SourceError when it is missing, unreadable, without rows or without names, StorageError when the job's folder
+    can't be written.
     """
     place, name = split_uri(source)
     with ExitStack() as stack:
@@ -59,8 +61,9 @@ def stage(source: str, *, job: Folder) -> Staged:
 def _stage_file(path: Path, shown: str, job: Folder) -> Staged:
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    prefix = f"{SHARDS}/{sha256[:12]}-r{READING_VERSION}"
+    prefix = f"{SHARDS}/{sha256[:12]}"
     with open_source(path, name=shown) as table:
+        columns = match_columns(table.header, source=shown)
         seen = _SeenRows()
         shards = list(_write_shards(table, seen, job, prefix))
         if not shards:
@@ -75,6 +78,7 @@ def _stage_file(path: Path, shown: str, job: Folder) -> Staged:
             format=table.format,
             header=table.header,
             header_line=table.header_line,
+            columns=tuple(columns),
             rows=sum(shard.rows for shard in shards),
             rows_with_extra_cells=seen.rows_with_extra_cells,
             blank_lines=table.blank_lines,

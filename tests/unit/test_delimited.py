@@ -108,3 +108,7 @@ def test_a_cell_of_damage_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_the_delimiter_is_the_one_under_which_records_agree(sample: str, delimiter: str) -> None:
     assert detect_delimiter(sample) == delimiter
+
+
+def test_a_long_cell_does_not_hinder_the_detection() -> None:
+    assert detect_delimiter("a;b\n" + "x" * 200_000 + ";1\n") == ";"

@@ -277,3 +277,20 @@ def test_a_missing_model_is_refused_before_anything_is_written(tmp_path: Path, m
     with pytest.raises(ModelError):
         planned(tmp_path, MESSY)
     assert not (tmp_path / "results").exists()
+
+
+def test_a_source_that_is_refused_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib.delimited.LONGEST_CELL", 20)
+    monkeypatch.setattr("lib.reading.CHUNK_ROWS", 1)
+    monkeypatch.setattr("lib.staging.SHARD_ROWS", 1)
+    with pytest.raises(SourceError, match="line 3: field larger than field limit"):
+        planned(tmp_path, f"sku;name\n1;Tofu\n2;{'x' * 21}\n", job_id="")
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_a_refused_source_does_not_touch_an_earlier_job(tmp_path: Path) -> None:
+    plan, _, _ = imported(tmp_path, MESSY)
+    before = sorted(Path(plan.job_uri).rglob("*"))
+    with pytest.raises(SourceError, match="no products below it"):
+        planned(tmp_path, "sku;name\n")
+    assert sorted(Path(plan.job_uri).rglob("*")) == before
