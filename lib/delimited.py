@@ -8,6 +8,7 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TextIO
@@ -40,10 +41,10 @@ def detect_delimiter(sample: str) -> str:
 
     def fit(delimiter: str) -> tuple[float, int]:
         lines = islice(io.StringIO(sample, newline=""), SAMPLE_LINES)
-        try:
-            widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
-        except csv.Error:
-            return 0.0, 0
+        widths = []
+        with suppress(csv.Error):  # a cell of damage; what comes before it will do
+            for row in csv.reader(lines, delimiter=delimiter):
+                widths += [len(row)] if row else []
         if not widths or widths[0] < 2:
             return 0.0, 0
         return sum(width == widths[0] for width in widths) / len(widths), widths[0]
