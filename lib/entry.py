@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
+from gzip import GzipFile
 from typing import Any
 
 from metaflow.exception import MetaflowException
@@ -53,7 +54,17 @@ def main(flow: Callable[[], Any]) -> None:
             settings.check_file(path)
     except SettingsError as error:
         sys.exit(f"Shelfsort: {error}")
+    sys.unraisablehook = _without_abandoned_archives
     flow()
+
+
+def _without_abandoned_archives(unraisable: Any) -> None:
+    """Keep quiet about the archive that Metaflow 2.19 creates twice and abandons once when it packs the code.
+
+    Python 3.12 and newer print a traceback when such a one is collected; nothing is wrong with the package.
+    """
+    if not (isinstance(unraisable.object, GzipFile) and isinstance(unraisable.exc_value, ValueError)):
+        sys.__unraisablehook__(unraisable)
 
 
 def _settings_files(arguments: list[str]) -> list[str]:
