@@ -2,7 +2,7 @@
 
 python flows/categorize.py run --source products.csv
 python flows/categorize.py run --source s3://bucket/products.parquet --output s3://bucket/results
-python flows/categorize.py --config settings config/production.toml run --source products.csv.gz
+python flows/categorize.py --config settings my.toml run --source products.csv.gz
 python flows/categorize.py run --help
 python flows/categorize.py card view end
 """

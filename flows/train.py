@@ -37,9 +37,10 @@ class TrainFlow(FlowSpec):
     def start(self):
         """Check where results go, build the labelled names and their split, and write them once."""
         from lib import training, usda
+        from lib.storage import check_writable, folder
 
         self.data = f"{self.work}/{current.run_id}"
-        training.check_target(self.publish)
+        check_writable(folder(self.publish))
         self.counts = training.write_data_set(usda.labelled_names(usda.read_foods()), self.data, limit=self.limit)
         self.candidates = list(training.CANDIDATES)
         self.next(self.fit, foreach="candidates")

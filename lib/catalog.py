@@ -21,7 +21,8 @@ import sqlalchemy as sa
 
 from lib import database
 from lib.errors import CatalogError
-from lib.storage import Changed, Folder, S3Folder
+from lib.s3 import Changed, S3Folder
+from lib.storage import Folder
 
 FILE = "catalog.db"
 # Rows handed to the database at a time; more is no faster and takes memory.
@@ -70,6 +71,15 @@ class CatalogImport:
     rows: int  # of this job in the catalog now
     changed: bool  # False: the same results were there already, and nothing was touched
     seconds: float
+
+
+def check(output: Folder, *, url: str) -> None:
+    """Raise a CatalogError when `import_results` would be refused: better known before the work than after."""
+    if not url and (isinstance(output, S3Folder) or not output.exists(FILE)):
+        return  # made when there is something to import
+    target = database.checked(url) if url else database.sqlite(Path(output.uri_of(FILE)))
+    with database.errors(database.shown(target), url=target), database.engine(target).begin() as connection:
+        connection.execute(sa.text("SELECT 1"))
 
 
 def import_results(output: Folder, *, url: str, job_id: str, tables: Tables, fingerprint: str) -> CatalogImport:

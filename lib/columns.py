@@ -39,10 +39,12 @@ def known_headers() -> dict[str, tuple[str, int]]:
     known: dict[str, tuple[str, int]] = {}
     for field, entry in table.items():
         headers = entry.get("headers") if isinstance(entry, dict) else None
-        if field not in FIELDS or not isinstance(headers, list):
-            raise SettingsError(f"{COLUMNS_FILE}: [{field}]: needs one of {', '.join(FIELDS)} with a list `headers`")
+        if field not in FIELDS:
+            raise SettingsError(f"{COLUMNS_FILE}: [{field}]: is not one of {', '.join(FIELDS)}")
+        if not isinstance(headers, list) or not all(isinstance(header, str) for header in headers):
+            raise SettingsError(f"{COLUMNS_FILE}: [{field}]: needs a list of texts `headers`")
         for place, header in enumerate(headers):
-            key = folded(str(header))
+            key = folded(header)
             if known.setdefault(key, (field, place))[0] != field:
                 raise SettingsError(f"{COLUMNS_FILE}: {header!r} stands under {known[key][0]} and {field}; keep one")
     return known

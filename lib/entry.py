@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from gzip import GzipFile
+from pathlib import Path
 from typing import Any
 
 from metaflow.exception import MetaflowException
@@ -50,8 +51,12 @@ def main(flow: Callable[[], Any]) -> None:
     os.environ.setdefault("METAFLOW_RUN_MAX_WORKERS", str(cores()))
     os.environ.setdefault("METAFLOW_RESUME_MAX_WORKERS", os.environ["METAFLOW_RUN_MAX_WORKERS"])
     try:
-        for path in _settings_files(sys.argv):
+        for path in _values(sys.argv, "--config", "settings"):
             settings.check_file(path)
+        for workers in _values(sys.argv, "--max-workers"):
+            if workers.strip().isdigit() and not int(workers):
+                raise SettingsError("--max-workers 0: nothing would ever run; give 1 or more")  # Metaflow waits forever
+        _check_records_can_be_kept()
     except SettingsError as error:
         sys.exit(f"Shelfsort: {error}")
     sys.unraisablehook = _without_abandoned_archives
@@ -67,7 +72,19 @@ def _without_abandoned_archives(unraisable: Any) -> None:
         sys.__unraisablehook__(unraisable)
 
 
-def _settings_files(arguments: list[str]) -> list[str]:
-    """The paths in every `--config settings PATH` of a command line."""
-    triples = zip(arguments, arguments[1:], arguments[2:], strict=False)
-    return [path for flag, name, path in triples if flag == "--config" and name == "settings"]
+def _check_records_can_be_kept() -> None:
+    elsewhere = {"METAFLOW_DATASTORE_SYSROOT_LOCAL", "METAFLOW_DEFAULT_DATASTORE"} & set(os.environ)
+    here = Path.cwd()
+    kept = any((folder / ".metaflow").exists() for folder in (here, *here.parents))
+    if "run" in sys.argv[1:] and not elsewhere and not kept and not os.access(here, os.W_OK):
+        raise SettingsError(
+            f"{here}: cannot be written to, and Metaflow keeps its records in the current folder; "
+            "change to another, or name one in METAFLOW_DATASTORE_SYSROOT_LOCAL"
+        )
+
+
+def _values(arguments: list[str], *flags: str) -> list[str]:
+    """What follows each occurrence of these words of a command line."""
+    length = len(flags)
+    places = range(len(arguments) - length)
+    return [arguments[at + length] for at in places if tuple(arguments[at : at + length]) == flags]

@@ -9,16 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from lib.catalog import COLUMNS as CATALOG_COLUMNS
 from lib.errors import AccountingError
 from lib.planning import ImportPlan
-from lib.reading import cell_columns
 from lib.records import Batch, BatchResult, Outcome, Reason
 from lib.reporting import REPORT_FILE
 from lib.results import BETWEEN, result_files
-from lib.staging import read_ledger
+from lib.rows import cell_columns
+from lib.staging import opened, read_ledger
 from lib.storage import Folder, folder
 
 CONFIDENCE_BINS = 20  # twentieths of [0, 1]
@@ -59,8 +58,6 @@ def join_batches(plan: ImportPlan, results: Sequence[BatchResult]) -> Tally:
     Raises AccountingError with the line numbers when a batch or a row is missing, doubled or not of this source.
     """
     job = folder(plan.job_uri)
-    # A folder without a report is unfinished: from here on its files may be of this run and of an earlier one.
-    job.delete(REPORT_FILE)
     ordered = _in_order(plan, results, job)
     tally = Tally()
     cells = cell_columns(plan.staged.header)
@@ -75,6 +72,9 @@ def join_batches(plan: ImportPlan, results: Sequence[BatchResult]) -> Tally:
         counted = sum(tally.outcomes[outcome.value] for outcome in Outcome)
         if counted != plan.staged.rows:
             raise AccountingError(f"{plan.staged.source}: {plan.staged.rows} rows staged but {counted} accounted for")
+        # The files appear at the end of this block, one by one; meanwhile they may be of this run and of an earlier
+        # one, so the report, which says that they are complete, goes first.
+        job.delete(REPORT_FILE)
     return tally
 
 
@@ -131,7 +131,7 @@ def _shown(lines: npt.NDArray[np.int64]) -> str:
 
 
 def _row_groups(job: Folder, result: BatchResult) -> Iterator[pa.Table]:
-    with job.reading(result.name) as path, pq.ParquetFile(path) as file:
+    with opened(result.shard, job=job) as file:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group)
 

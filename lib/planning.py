@@ -7,15 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.catalog import check as check_catalog
 from lib.batching import batch_count, plan_batches
 from lib.categorizing import load_categorizer
+from lib.columns import known_headers
 from lib.errors import SettingsError, ShelfsortError, SourceError, StorageError
-from lib.quantities import UNITS_FILE
+from lib.quantities import UNITS_FILE, unit_of
 from lib.records import Batch
 from lib.reporting import REPORT_FILE, read_report
 from lib.settings import Settings
 from lib.staging import Staged, stage
-from lib.storage import Folder, folder
+from lib.storage import Folder, check_writable, folder
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,14 @@ def plan_import(source: str, *, output: str, job_id: str, settings: Settings, co
     job_id = valid_job_id(job_id)
     output_folder = folder(output)
     job = folder(output_folder.uri_of(job_id))
+    # The tables that people edit are read here first, where a mistake costs seconds.
+    known_headers()
+    unit_of("g")
     categorizer = load_categorizer(settings.model_uri)
+    check_writable(output_folder)
+    check_catalog(output_folder, url=settings.catalog_url)
     try:
-        staged = stage(source, job=job)
-        _refuse_other_source(job_id, job, staged)
+        staged = stage(source, job=job, accept=lambda sha256: _refuse_other_source(source, job_id, job, sha256))
     except ShelfsortError:
         if is_new:
             with suppress(StorageError):
@@ -81,17 +87,16 @@ def valid_job_id(job_id: str) -> str:
         raise SettingsError(f"--job-id {job_id!r}: not a UUID; leave it out for a new job") from None
 
 
-def _refuse_other_source(job_id: str, job: Folder, staged: Staged) -> None:
+def _refuse_other_source(source: str, job_id: str, job: Folder, sha256: str) -> None:
     if not job.exists(REPORT_FILE):
         return
     try:
         earlier = read_report(job)["source"]
     except (ValueError, KeyError):
         return  # a damaged report says nothing; it is replaced
-    if earlier["sha256"] != staged.sha256:
+    if earlier["sha256"] != sha256:
         raise SourceError(
-            f"{staged.source}: job {job_id} has imported another content ({earlier['uri']}); "
-            "leave --job-id out for a new job"
+            f"{source}: job {job_id} has imported another content ({earlier['uri']}); leave --job-id out for a new job"
         )
 
 

@@ -14,15 +14,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lib.categorizing import TOP, Categorizer, load_categorizer
+from lib.errors import ModelError
 from lib.planning import ImportPlan
 from lib.products import Products, to_products
-from lib.records import Batch, BatchResult, Outcome
+from lib.records import Batch, BatchResult, Outcome, Shard
 from lib.results import BETWEEN, batch_schema
 from lib.settings import Settings
-from lib.staging import SHARDS, read_batch
+from lib.staging import SHARDS, read_batch, sha256_of
 from lib.storage import Folder, folder
-
-_RESULT_KEY = b"shelfsort"  # in the Parquet file's metadata
 
 
 def process_batch(batch: Batch, *, plan: ImportPlan, settings: Settings) -> BatchResult:
@@ -30,26 +29,42 @@ def process_batch(batch: Batch, *, plan: ImportPlan, settings: Settings) -> Batc
     started = time.monotonic()
     job = folder(plan.job_uri)
     name = f"{SHARDS}/{plan.results_key}-{batch.first_row:010d}-{batch.rows}-results.parquet"
-    if job.exists(name):
-        return replace(_finished(job, name), number=batch.number, reused=True)
+    if finished := _finished(name, job):
+        return replace(finished, number=batch.number, reused=True)
     categorizer = load_categorizer(plan.model["uri"])
+    if categorizer.version != plan.model["version"]:
+        raise ModelError(
+            f"{plan.model['uri']}: the model was replaced during the run ({plan.model['version']} by "
+            f"{categorizer.version}); run the job again with --job-id {plan.job_id}"
+        )
     schema = batch_schema(plan.staged.header)
     outcomes = dict.fromkeys((outcome.value for outcome in Outcome), 0)
-    with job.writing(name) as target, pq.ParquetWriter(target, schema, compression="zstd") as writer:
-        for rows in read_batch(batch, ledger=plan.staged.ledger, job=job):
-            products = to_products(rows, columns=list(plan.staged.columns), validation=settings.validation)
-            processed = _categorized(rows, products, categorizer, settings.review_threshold)
-            writer.write_table(processed.select(schema.names).cast(schema))
-            for count in pc.value_counts(processed["outcome"]).to_pylist():
-                outcomes[count["values"]] += count["counts"]
-        result = BatchResult(batch.number, name, batch.rows, outcomes, round(time.monotonic() - started, 3))
-        writer.add_key_value_metadata({_RESULT_KEY: json.dumps(asdict(result))})
+    with job.writing(name) as target:
+        with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+            for rows in read_batch(batch, ledger=plan.staged.ledger, job=job):
+                products = to_products(rows, columns=list(plan.staged.columns), validation=settings.validation)
+                processed = _categorized(rows, products, categorizer, settings.review_threshold)
+                writer.write_table(processed.select(schema.names).cast(schema))
+                for count in pc.value_counts(processed["outcome"]).to_pylist():
+                    outcomes[count["values"]] += count["counts"]
+        shard = Shard(name, batch.first_row, batch.rows, sha256_of(target))
+    result = BatchResult(batch.number, shard, outcomes, round(time.monotonic() - started, 3))
+    # Written after the rows, so that where it is found they are whole.
+    job.write_bytes(f"{name}.json", json.dumps(asdict(result)).encode())
     return result
 
 
-def _finished(job: Folder, name: str) -> BatchResult:
+def _finished(name: str, job: Folder) -> BatchResult | None:
+    """The result of an earlier run, None where there is none or its rows are not those it was written for."""
+    if not job.exists(f"{name}.json") or not job.exists(name):
+        return None
+    try:
+        found = json.loads(job.read_bytes(f"{name}.json"))
+        result = BatchResult(**found | {"shard": Shard(**found["shard"])})
+    except (ValueError, KeyError, TypeError):
+        return None  # a damaged one; the batch is processed again
     with job.reading(name) as path:
-        return BatchResult(**json.loads(pq.read_metadata(path).metadata[_RESULT_KEY]))
+        return result if sha256_of(path) == result.shard.sha256 else None
 
 
 def _categorized(rows: pa.Table, products: Products, categorizer: Categorizer, threshold: float) -> pa.Table:

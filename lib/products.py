@@ -95,13 +95,18 @@ def is_too_short(name: str) -> bool:
     """Whether a name has fewer than two letters or digits; one ideograph is enough."""
     if len(name) > 1 and name[:2].isalnum():
         return False  # most names
-    signs = [letter for letter in name if letter.isalnum()]
+    # In many scripts vowels are marks: the two signs of घी (ghee) are a letter and a mark.
+    signs = [letter for letter in name if unicodedata.category(letter)[0] in "LNM"]
     return len(signs) < 2 and not any(letter >= _FIRST_IDEOGRAPH for letter in signs)
 
 
 def clean_gtin(cell: str) -> str:
-    """A GTIN without the blanks, dashes and the spreadsheet's apostrophe that people put into it."""
-    return cell if cell.isalnum() else re.sub(r"[\s\u00a0'-]", "", cell)
+    """A GTIN without what people and programs put around it: blanks, dashes, an apostrophe, ="..." and .0."""
+    if cell.isascii() and cell.isalnum():
+        return cell
+    text = unicodedata.normalize("NFKC", cell)
+    text = "".join(letter for letter in text if unicodedata.category(letter) not in ("Cf", "Zs", "Cc"))
+    return re.sub(r"[='\"-]", "", text).removesuffix(".0")
 
 
 def is_gtin(text: str) -> bool:

@@ -46,24 +46,25 @@ class Reason(StrEnum):
 # One sentence each, for people who read rejected.csv and the report.
 SENTENCES = {
     Reason.MISSING_NAME: "The product has no name.",
-    Reason.NAME_TOO_SHORT: "The name has fewer than two letters, too little to tell what the product is.",
+    Reason.NAME_TOO_SHORT: "The name has fewer than two letters or digits, too little to tell what the product is.",
     Reason.BAD_GTIN: "The GTIN is not 8, 12, 13 or 14 digits with a right check digit.",
     Reason.BAD_NUMBER: "A quantity or weight is not a number.",
     Reason.UNIT_UNKNOWN: "A unit of measure is not one we know (config/units.toml), or a weight has none.",
     Reason.DUPLICATE: "The row is the same as an earlier one in every cell.",
     Reason.TOO_MANY_CELLS: "The row has more cells than the header, so its cells may stand in the wrong columns.",
-    Reason.OPEN_QUOTE: "A quotation mark is opened and never closed, so the row's end is a guess.",
+    Reason.OPEN_QUOTE: "A quotation mark is opened and not closed within 1,000 lines, so the row was taken to end with its line.",
     Reason.BAD_ENCODING: "The row has bytes that are not UTF-8; they were read as Windows-1252.",
 }
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A staged piece of the source: a Parquet file of raw rows in the job's folder."""
+    """A Parquet file in the job's folder that holds consecutive rows of the source."""
 
-    name: str  # relative to the job's folder; holds the content's hash
+    name: str  # relative to the job's folder
     first_row: int  # 0-based number of its first row within the source
     rows: int
+    sha256: str  # of its content
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,7 @@ class BatchResult:
     """What one batch came to; counts only, the rows are in the Parquet file it names."""
 
     number: int
-    name: str  # the result's Parquet file, relative to the job's folder
-    rows: int
+    shard: Shard  # its rows with what became of them
     outcomes: dict[str, int]  # Outcome -> rows
     seconds: float
     reused: bool = False  # found finished from an earlier run of the same job

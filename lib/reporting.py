@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from lib.errors import AccountingError
 from lib.records import SENTENCES, BatchResult, Outcome, Reason
 from lib.results import FILES
 from lib.settings import Settings
@@ -33,9 +34,13 @@ def build_report(
 ) -> dict[str, Any]:
     """The report as plain JSON values. Times are UTC in ISO 8601; everything outside `timing` follows from the input.
 
-    The numbers of rows are counted from the rows written, not carried along.
+    The numbers of rows are counted from the rows written, not carried along. Raises AccountingError when the catalog
+    holds another number of them.
     """
     staged = plan.staged
+    kept = tally.outcomes[Outcome.CATEGORIZED] + tally.outcomes[Outcome.REVIEW]
+    if catalog.rows != kept:
+        raise AccountingError(f"{staged.source}: {kept} rows were kept but the catalog holds {catalog.rows}")
     job = folder(plan.job_uri)
     by_number = sorted(results, key=lambda result: result.number)
     return {
@@ -63,7 +68,7 @@ def build_report(
         "rejected_rows": tally.rejected_rows,
         "model": plan.model,
         "review_threshold": settings.review_threshold,
-        "batches": [{"number": r.number, "rows": r.rows, **r.outcomes} for r in by_number],
+        "batches": [{"number": r.number, "rows": r.shard.rows, **r.outcomes} for r in by_number],
         "files": {name: job.uri_of(name) for name in (*FILES, REPORT_FILE)},
         "catalog": {"url": catalog.url_shown, "rows": catalog.rows, "changed": catalog.changed},
         "timing": {
@@ -79,6 +84,7 @@ def finish_job(plan: "ImportPlan", report: dict[str, Any], *, keep_shards: bool)
     """Publish report.json, which says that the job's results are complete, and clear away what led to them."""
     job = folder(plan.job_uri)
     job.write_bytes(REPORT_FILE, (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode())
+    job.clear_unfinished()
     if not keep_shards:
         job.delete(SHARDS)
 

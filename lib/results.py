@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from lib.columns import unique_headers
 from lib.products import PRODUCT_COLUMNS
-from lib.reading import cell_columns
 from lib.records import SENTENCES, Outcome, Reason
+from lib.rows import cell_columns
 from lib.storage import Folder
 
 CATEGORY_COLUMNS = {
@@ -37,7 +37,8 @@ FILES = (CATEGORIZED_PARQUET, CATEGORIZED_CSV, REVIEW_CSV, REJECTED_CSV)
 
 BETWEEN = "; "  # codes and extra cells in one column
 _FORMULA = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
-_PLAIN_NUMBER = r"^[+\-]?[0-9][0-9 .,]*%?$"
+# Numbers, and signs alone, which people write for "none".
+_HARMLESS = r"^(?:[+\-]?[.,]?[0-9][0-9 .,]*(?:[eE][+\-]?[0-9]+)?%?|[+\-]+)$"
 
 
 def batch_schema(header: list[str]) -> pa.Schema:
@@ -60,21 +61,20 @@ class ResultFiles:
     """Writes the tables of results from batches' results; nothing is visible before all of it is written."""
 
     def __init__(self, job: Folder, *, header: list[str], extra_cells: bool, stack: ExitStack) -> None:
-        ours = ["line", *PRODUCT_COLUMNS, *CATEGORY_COLUMNS]
-        rejected_ours = ["line", "extra_cells", "reasons", "explanation"]
+        ours = ["line", "extra_cells", *PRODUCT_COLUMNS, *CATEGORY_COLUMNS, "reasons", "explanation"]
         self._cells = cell_columns(header)
         # The same names in all files, so that they can be laid side by side.
-        self._headers = unique_headers(header, taken=[*ours, *rejected_ours])
+        self._headers = unique_headers(header, taken=ours)
         self._extra_cells = extra_cells
         kept = pa.schema(
             [
                 ("line", pa.int64()),
                 *((name, pa.string()) for name in self._headers),
+                *([("extra_cells", pa.string())] if extra_cells else ()),
                 *PRODUCT_COLUMNS.items(),
                 *CATEGORY_COLUMNS.items(),
             ]
         )
-        self._kept_columns = ["line", *self._cells, *PRODUCT_COLUMNS, *CATEGORY_COLUMNS]
         self._kept_schema = kept
         target = stack.enter_context(job.writing(CATEGORIZED_PARQUET))
         self._parquet = stack.enter_context(pq.ParquetWriter(target, kept, compression="zstd"))
@@ -86,27 +86,32 @@ class ResultFiles:
 
     def write(self, rows: pa.Table) -> None:
         """Add rows of a batch's result (batch_schema) to the files they belong in."""
-        kept = rows.select(self._kept_columns).rename_columns(self._kept_schema.names)
+        raw = rows.select(["line", *self._cells]).rename_columns(["line", *self._headers])
+        if self._extra_cells:
+            raw = raw.append_column("extra_cells", pc.binary_join(rows["extra"], BETWEEN))
+        kept = raw
+        for name in (*PRODUCT_COLUMNS, *CATEGORY_COLUMNS):
+            kept = kept.append_column(name, rows[name])
+        kept = kept.cast(self._kept_schema)
         categorized = kept.filter(pc.equal(rows["outcome"], Outcome.CATEGORIZED))
         self._parquet.write_table(categorized)
         self._categorized.write(categorized)
         self._review.write(kept.filter(pc.equal(rows["outcome"], Outcome.REVIEW)))
-        self._rejected.write(self._rejected_rows(rows.filter(pc.equal(rows["outcome"], Outcome.REJECTED))))
+        is_rejected = pc.equal(rows["outcome"], Outcome.REJECTED)
+        self._rejected.write(_with_reasons(raw.filter(is_rejected), rows.filter(is_rejected)))
 
-    def _rejected_rows(self, rows: pa.Table) -> pa.Table:
-        table = rows.select(["line", *self._cells]).rename_columns(["line", *self._headers])
-        if self._extra_cells:
-            table = table.append_column("extra_cells", pc.binary_join(rows["extra"], BETWEEN))
-        table = table.append_column("reasons", rows["reasons"])
-        explained = zip(rows["reasons"].to_pylist(), rows["same_as"].to_pylist(), strict=True)
-        return table.append_column("explanation", pa.array([explain(*row) for row in explained], pa.string()))
+
+def _with_reasons(raw: pa.Table, rows: pa.Table) -> pa.Table:
+    explained = zip(rows["reasons"].to_pylist(), rows["same_as"].to_pylist(), strict=True)
+    explanations = pa.array([explain(*row) for row in explained], pa.string())
+    return raw.append_column("reasons", rows["reasons"]).append_column("explanation", explanations)
 
 
 @contextmanager
 def result_files(job: Folder, *, header: list[str], extra_cells: bool) -> Iterator[ResultFiles]:
     """All files of results, open for writing; they appear in the job's folder when the block ends without error.
 
-    `extra_cells` gives rejected.csv a column for the cells beyond the header's.
+    `extra_cells` gives each a column for the cells beyond the header's.
     """
     with ExitStack() as stack:
         yield ResultFiles(job, header=header, extra_cells=extra_cells, stack=stack)
@@ -159,5 +164,5 @@ def without_formulas(column: pa.ChunkedArray) -> pa.ChunkedArray:
     risky = pc.match_substring_regex(filled, _FORMULA)
     if not pc.any(risky, min_count=0).as_py():
         return filled
-    risky = pc.and_not(risky, pc.match_substring_regex(filled, _PLAIN_NUMBER))
+    risky = pc.and_not(risky, pc.match_substring_regex(filled, _HARMLESS))
     return pc.if_else(risky, pc.binary_join_element_wise(pa.scalar("'"), filled, ""), filled)

@@ -27,10 +27,10 @@ class _Section(BaseModel):
 class BatchSettings(_Section):
     """How a file is split; rows are data rows of the source."""
 
-    count: Annotated[int, Field(ge=0, le=METAFLOW_SPLITS)]
-    rows_at_least: Annotated[int, Field(ge=1)]
-    rows_at_most: Annotated[int, Field(ge=1)]
-    most: Annotated[int, Field(ge=1, le=METAFLOW_SPLITS)]
+    count: Annotated[int, Field(strict=True, ge=0, le=METAFLOW_SPLITS)]
+    rows_at_least: Annotated[int, Field(strict=True, ge=1)]
+    rows_at_most: Annotated[int, Field(strict=True, ge=1)]
+    most: Annotated[int, Field(strict=True, ge=1, le=METAFLOW_SPLITS)]
 
 
 class ValidationSettings(_Section):
@@ -53,9 +53,9 @@ class Settings(_Section):
     """All settings; the meaning of each key stands in config/default.toml."""
 
     model: Annotated[str, Field(min_length=1)]
-    review_threshold: Annotated[float, Field(ge=0, le=1)]
+    review_threshold: Annotated[float, Field(strict=True, ge=0, le=1)]
     database_url: str
-    keep_shards: bool
+    keep_shards: Annotated[bool, Field(strict=True)]
     batches: BatchSettings
     validation: ValidationSettings
 
@@ -93,7 +93,7 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
 
 def check_file(path: str) -> None:
     """Raise a SettingsError that names the file when it cannot be used; a pipe is left for who reads it next."""
-    if Path(path).exists() and not Path(path).is_file():
+    if Path(path).is_fifo() or Path(path).is_char_device():
         return
     try:
         parse(Path(path).read_text("utf-8"))

@@ -1,9 +1,10 @@
-"""One pass over the source: raw cells into Parquet shards in the job's folder, and the duplicates among the rows."""
+"""The source's raw cells into Parquet shards in the job's folder, with a ledger of its lines and repeated rows."""
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pyarrow.parquet as pq
 
 from lib.columns import ColumnMatch, match_columns
 from lib.errors import SourceError, StorageError
-from lib.reading import ROW_COLUMNS, SourceTable, open_source
+from lib.reading import open_source
 from lib.records import Batch, Shard
+from lib.rows import ROW_COLUMNS, SourceTable
 from lib.storage import Folder, split_uri
 
 # Intermediate files of a job lie below this prefix until it has succeeded.
@@ -40,27 +42,28 @@ class Staged:
     rows_with_extra_cells: int
     blank_lines: int
     shards: tuple[Shard, ...]
-    ledger: str  # a Parquet file with a row for each of the source's: its line, and the line of its first equal
+    ledger: Shard  # a row for each of the source's: its line, and the line of the first that is equal
 
 
-def stage(source: str, *, job: Folder) -> Staged:
-    """Read the whole source once and write its shards; of its content only the header is interpreted.
+def stage(source: str, *, job: Folder, accept: Callable[[str], None] = lambda sha256: None) -> Staged:
+    """Read the source and write its shards; of its content only the header is interpreted.
 
-    Raises SourceError when it is missing, unreadable, without rows or without names, StorageError when the job's folder
-    can't be written.
+    `accept` may raise for a source of this SHA-256 before anything is written. Raises SourceError when the source is
+    missing, unreadable, without rows or without names, StorageError when the job's folder can't be written.
     """
     place, name = split_uri(source)
     with ExitStack() as stack:
         try:
             path = stack.enter_context(place.reading(name))
         except StorageError as error:
-            raise SourceError(f"{error}; check the path or URI of the source") from None
-        return _stage_file(path, place.uri_of(name), job)
+            advice = "; check the path or URI of the source" if "no such" in str(error) else ""
+            raise SourceError(f"{error}{advice}") from None
+        sha256 = sha256_of(path)
+        accept(sha256)
+        return _stage_file(path, place.uri_of(name), sha256, job)
 
 
-def _stage_file(path: Path, shown: str, job: Folder) -> Staged:
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+def _stage_file(path: Path, shown: str, sha256: str, job: Folder) -> Staged:
     prefix = f"{SHARDS}/{sha256[:12]}"
     with open_source(path, name=shown) as table:
         columns = match_columns(table.header, source=shown)
@@ -71,6 +74,7 @@ def _stage_file(path: Path, shown: str, job: Folder) -> Staged:
         ledger = f"{prefix}-ledger.parquet"
         with job.writing(ledger) as target:
             pq.write_table(seen.ledger(), target, row_group_size=SHARD_ROWS, compression="zstd")
+            ledger_sha256 = sha256_of(target)
         return Staged(
             source=shown,
             sha256=sha256,
@@ -83,8 +87,31 @@ def _stage_file(path: Path, shown: str, job: Folder) -> Staged:
             rows_with_extra_cells=seen.rows_with_extra_cells,
             blank_lines=table.blank_lines,
             shards=tuple(shards),
-            ledger=ledger,
+            ledger=Shard(ledger, 0, sum(shard.rows for shard in shards), ledger_sha256),
         )
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def opened(shard: Shard, *, job: Folder) -> Iterator[pq.ParquetFile]:
+    """A Parquet file of the job's, its content checked; StorageError when it is gone or damaged."""
+    where = job.uri_of(shard.name)
+    try:
+        with ExitStack() as stack:
+            path = stack.enter_context(job.reading(shard.name))
+            if sha256_of(path) != shard.sha256:
+                raise StorageError(f"{where}: its content has changed since it was written")
+            file = stack.enter_context(pq.ParquetFile(path))
+            stack_to_close = stack.pop_all()
+    except StorageError as error:
+        raise StorageError(f"{error}; run the job again with --job-id, not with resume") from None
+    with stack_to_close:
+        yield file
 
 
 def _write_shards(table: SourceTable, seen: "_SeenRows", job: Folder, prefix: str) -> Iterator[Shard]:
@@ -94,29 +121,29 @@ def _write_shards(table: SourceTable, seen: "_SeenRows", job: Folder, prefix: st
     while chunk is not None:
         name = f"{prefix}-{first_row:010d}.parquet"
         rows = size = 0
-        with job.writing(name) as target, _shard_writer(target, chunk.schema) as writer:
-            while chunk is not None and rows < SHARD_ROWS and size < SHARD_BYTES:
-                seen.add(chunk)
-                writer.write_table(chunk)
-                rows += chunk.num_rows
-                size += chunk.nbytes
-                chunk = next(chunks, None)
-        yield Shard(name, first_row, rows)
+        with job.writing(name) as target:
+            with _shard_writer(target, chunk.schema) as writer:
+                while chunk is not None and rows < SHARD_ROWS and size < SHARD_BYTES:
+                    seen.add(chunk)
+                    writer.write_table(chunk)
+                    rows += chunk.num_rows
+                    size += chunk.nbytes
+                    chunk = next(chunks, None)
+            sha256 = sha256_of(target)
+        yield Shard(name, first_row, rows, sha256)
         first_row += rows
 
 
 def _shard_writer(target: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    # Page checksums, so that a damaged shard is an error and not other products.
-    return pq.ParquetWriter(
-        target, schema, compression="zstd", compression_level=1, use_dictionary=False, write_page_checksum=True
-    )
+    # Cells are mostly different from each other, and written once: fast rather than small.
+    return pq.ParquetWriter(target, schema, compression="zstd", compression_level=1, use_dictionary=False)
 
 
 class _SeenRows:
-    """The source line of every row, and which rows equal an earlier one in every cell, in 16 bytes a row.
+    """The source line of every row, and which rows equal an earlier one in every cell.
 
-    Rows are compared by a 64-bit hash: among ten million different ones the odds that any two agree are 3 in a
-    million (n²/2⁶⁵).
+    Takes 16 bytes a row while rows are added and about 45 at its peak, in `ledger`. Rows are compared by a 64-bit hash:
+    among ten million different ones the odds that any two agree are 3 in a million (n²/2⁶⁵).
     """
 
     def __init__(self) -> None:
@@ -125,42 +152,44 @@ class _SeenRows:
         self.rows_with_extra_cells = 0
 
     def add(self, chunk: pa.Table) -> None:
-        cells = [chunk[name].to_pylist() for name in chunk.column_names if name not in ROW_COLUMNS]
+        cells: list[Iterable[Any]] = [chunk[name].to_pylist() for name in chunk.column_names if name not in ROW_COLUMNS]
         with_extra_cells = chunk.num_rows - chunk["extra"].null_count
-        if with_extra_cells:
-            self.rows_with_extra_cells += with_extra_cells
-            cells.append([tuple(more or ()) for more in chunk["extra"].to_pylist()])
-        rows = zip(*cells, strict=True)
+        self.rows_with_extra_cells += with_extra_cells
+        extra = chunk["extra"].to_pylist() if with_extra_cells else repeat(None, chunk.num_rows)
+        rows = zip(*cells, (tuple(more or ()) for more in extra), strict=True)
         self._hashes.append(np.fromiter(map(hash, rows), np.int64, chunk.num_rows))
         self._lines.append(chunk["line"].to_numpy())
 
     def ledger(self) -> pa.Table:
         """Columns line and same_as, the line of the first row that is equal, null where there is none before."""
         hashes, lines = np.concatenate(self._hashes), np.concatenate(self._lines)
+        self._hashes, self._lines = [], []
         order = np.argsort(hashes, kind="stable")
-        ordered = hashes[order]
-        first_of_its_kind = np.concatenate(([True], ordered[1:] != ordered[:-1]))
-        starts = np.flatnonzero(first_of_its_kind)
-        same_as = np.empty_like(lines)
-        same_as[order] = lines[order[starts[np.cumsum(first_of_its_kind) - 1]]]
-        repeats_none = np.empty(len(lines), bool)
-        repeats_none[order] = first_of_its_kind
-        return pa.table({"line": lines, "same_as": pa.array(same_as, mask=repeats_none)})
+        hashes = hashes[order]
+        repeats = np.flatnonzero(hashes[1:] == hashes[:-1]) + 1  # places in the order, of rows that are not the first
+        is_first = np.ones(len(lines), bool)
+        is_first[repeats] = False
+        firsts = np.flatnonzero(is_first)
+        first_of_each = order[firsts[np.searchsorted(firsts, repeats, side="right") - 1]]
+        del hashes, firsts
+        same_as = np.zeros_like(lines)
+        same_as[order[repeats]] = lines[first_of_each]
+        return pa.table({"line": lines, "same_as": pa.array(same_as, mask=same_as == 0)})
 
 
-def read_ledger(name: str, *, first_row: int, rows: int, job: Folder) -> pa.Table:
+def read_ledger(ledger: Shard, *, first_row: int, rows: int, job: Folder) -> pa.Table:
     """The ledger's rows [first_row, first_row + rows), columns line and same_as."""
-    with job.reading(name) as path, pq.ParquetFile(path) as file:
+    with opened(ledger, job=job) as file:
         groups = range(first_row // SHARD_ROWS, -(-(first_row + rows) // SHARD_ROWS))
         return file.read_row_groups(list(groups)).slice(first_row % SHARD_ROWS, rows)
 
 
-def read_batch(batch: Batch, *, ledger: str, job: Folder) -> Iterator[pa.Table]:
+def read_batch(batch: Batch, *, ledger: Shard, job: Folder) -> Iterator[pa.Table]:
     """The staged rows of a batch in order, a row group at a time, with the ledger's column `same_as`."""
     same_as = read_ledger(ledger, first_row=batch.first_row, rows=batch.rows, job=job)["same_as"]
     stop = batch.first_row + batch.rows
     for shard in batch.shards:
-        with job.reading(shard.name) as path, pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with opened(shard, job=job) as file:
             at = shard.first_row
             for group in range(file.num_row_groups):
                 count = file.metadata.row_group(group).num_rows

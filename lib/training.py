@@ -72,13 +72,6 @@ class Fitted:
     seconds: float
 
 
-def check_target(uri: str) -> None:
-    """Raise a StorageError when a folder cannot be written to: better known before hours of fitting than after."""
-    place = folder(uri)
-    place.write_bytes(".probe.txt", b"")
-    place.delete(".probe.txt")
-
-
 def write_data_set(names: Any, uri: str, *, limit: int) -> dict[str, int]:
     """Write a DataFrame of name, label, split as uri/names.parquet; the number of names in each split.
 

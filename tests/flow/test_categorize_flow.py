@@ -82,10 +82,13 @@ def test_the_card_shows_the_account(sample: Imported) -> None:
         assert text in shown
 
 
-def test_seven_batches_give_what_one_gives(sample: Imported, tmp_path: Path) -> None:
-    split = run(tmp_path, SAMPLE, config="[batches]\ncount = 7")
-    assert len(split.report["batches"]) == 7
+@pytest.mark.parametrize("count", [7, 100])
+def test_many_batches_give_what_one_gives(sample: Imported, tmp_path: Path, count: int) -> None:
+    split = run(tmp_path, SAMPLE, config=f"[batches]\ncount = {count}")
+    assert len(split.report["batches"]) == count
     assert contents(split) == contents(sample)
+    tables = [pq.read_table(imported.folder / "categorized.parquet") for imported in (sample, split)]
+    assert tables[0].equals(tables[1])
     for name in ("reasons", "warnings", "categories", "confidence_histogram", "rejected_rows"):
         assert split.report[name] == sample.report[name]
 

@@ -82,7 +82,7 @@ def test_batches_concatenate_to_the_input(rows: list[list[str]], count: int) -> 
 
 @given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=20), count=st.integers(1, 60))
 def test_a_plan_covers_every_row_once(sizes: list[int], count: int) -> None:
-    shards = [Shard(f"s{i}", sum(sizes[:i]), size) for i, size in enumerate(sizes)]
+    shards = [Shard(f"s{i}", sum(sizes[:i]), size, "") for i, size in enumerate(sizes)]
     rows = sum(sizes)
     batches = plan_batches(shards, count=min(count, rows))
     assert [row for b in batches for row in range(b.first_row, b.first_row + b.rows)] == list(range(rows))

@@ -34,7 +34,7 @@ def test_a_given_count_is_taken_but_no_batch_is_empty(rows: int, count: int) -> 
 
 
 def test_batches_are_consecutive_and_nearly_equal_and_know_their_shards() -> None:
-    shards = [Shard("a", 0, 4), Shard("b", 4, 4), Shard("c", 8, 2)]
+    shards = [Shard("a", 0, 4, ""), Shard("b", 4, 4, ""), Shard("c", 8, 2, "")]
     batches = plan_batches(shards, count=3)
     found = [(b.number, b.first_row, b.rows, [s.name for s in b.shards]) for b in batches]
     assert found == [(0, 0, 3, ["a"]), (1, 3, 3, ["a", "b"]), (2, 6, 4, ["b", "c"])]

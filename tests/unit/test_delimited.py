@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from lib.delimited import MOST_LINES_IN_A_RECORD, DelimitedText, detect_delimiter
+from lib.delimited import MOST_LINES_IN_A_RECORD, NO_DELIMITER, DelimitedText, detect_delimiter
 from lib.errors import SourceError
 
 
@@ -91,7 +91,7 @@ def test_chunks_continue_where_the_last_one_ended() -> None:
 
 def test_a_cell_of_damage_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lib.delimited.LONGEST_CELL", 100)
-    with pytest.raises(SourceError, match=r"products\.csv: line 2: field larger than field limit"):
+    with pytest.raises(SourceError, match=r"products\.csv: line 2: a cell is longer than 100 characters"):
         records("a;b\n" + "x" * 101 + ";c\n")
 
 
@@ -103,7 +103,8 @@ def test_a_cell_of_damage_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) ->
         ("a\tb\nx, y\tz\n", "\t"),
         ("a|b\n1|2\n", "|"),
         ('name;price\n"Salt, pepper; more";1\n', ";"),
-        ("name\nTomato ketchup\n", ","),
+        ("Product name\nMilk, semi-skimmed\nBread, white\nButter\n", NO_DELIMITER),
+        ("sku\tname, en\n1\tMilk, fresh\n", "\t"),
     ],
 )
 def test_the_delimiter_is_the_one_under_which_records_agree(sample: str, delimiter: str) -> None:
@@ -112,3 +113,38 @@ def test_the_delimiter_is_the_one_under_which_records_agree(sample: str, delimit
 
 def test_a_long_cell_does_not_hinder_the_detection() -> None:
     assert detect_delimiter("a;b\n" + "x" * 200_000 + ";1\n") == ";"
+
+
+def test_known_headers_decide_between_delimiters_that_fit_alike() -> None:
+    sample = "Name;Price, EUR\nMilk;1,50\nBread;2,50\n"
+    assert detect_delimiter(sample, known=lambda header: header.count("Name")) == ";"
+
+
+@pytest.mark.parametrize(
+    ("line", "cells"),
+    [
+        pytest.param('"Best" milk;3', ['"Best" milk', "3"], id="a quoted word begins the cell"),
+        pytest.param('"a"b;"c;d"', ["a" + "b", "c;d"], id="taken as quotes where only that gives the header's cells"),
+        pytest.param('"a" ;"b ""c"""', ['"a" ', 'b "c"'], id="a blank behind a mark"),
+        pytest.param('5" pan;12"', ['5" pan', '12"'], id="inches"),
+    ],
+)
+def test_marks_in_odd_places_of_a_line_are_kept(line: str, cells: list[str]) -> None:
+    table = DelimitedText(io.StringIO(f"name;size\n{line}\nx;y\n", newline=""), delimiter=";", name="products.csv")
+    table.header()
+    found = table.chunk(10)
+    assert (found.rows, found.open_quotes) == ([cells, ["x", "y"]], set())
+
+
+def test_a_stray_quote_ended_by_an_inch_mark_swallows_no_other_row() -> None:
+    text = 'name;size\n"Milk;1\nBread;2\nPizza;12"\nButter;3\n'
+    table = DelimitedText(io.StringIO(text, newline=""), delimiter=";", name="products.csv")
+    table.header()
+    found = table.chunk(10)
+    assert found.rows == [['"Milk', "1"], ["Bread", "2"], ["Pizza", '12"'], ["Butter", "3"]]
+    assert found.open_quotes == {0}
+
+
+def test_a_chunk_ends_past_so_many_characters() -> None:
+    table = DelimitedText(io.StringIO("aaaa\n" * 10, newline=""), delimiter=";", name="products.csv")
+    assert [len(table.chunk(10, most_characters=12).rows) for _ in range(4)] == [3, 3, 3, 1]

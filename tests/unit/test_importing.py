@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lib.errors import AccountingError, ModelError, SettingsError, SourceError
+from lib.errors import AccountingError, CatalogError, ModelError, SettingsError, SourceError, StorageError
 from lib.joining import Tally, catalog_tables, join_batches
 from lib.planning import ImportPlan, plan_import
 from lib.processing import process_batch
 from lib.records import BatchResult
 from lib.reporting import REPORT_FILE
 from lib.settings import Settings, parse, settings_of
+from lib.staging import sha256_of
 from tests.fakes import LengthCategorizer
 
 JOB = "12345678-1234-5678-1234-567812345678"
@@ -82,6 +83,7 @@ def test_a_categorized_row_holds_the_customers_columns_ours_and_the_categories(t
         "category (source)": "Bread",
         "EAN": "",
         "note": "+46 70",
+        "extra_cells": None,
         "product_name": "Rye bread sliced",
         "product_sku": "5",
         "product_gtin": None,
@@ -134,13 +136,21 @@ def test_a_reason_that_is_set_to_reject_is_listed_beside_the_others(tmp_path: Pa
     ]
 
 
+def test_cells_beyond_the_header_are_kept_where_they_do_not_reject(tmp_path: Path) -> None:
+    lenient = settings('[validation]\nreject = ["missing-name"]\nwarn = ["too-many-cells"]')
+    plan = planned(tmp_path, MESSY)
+    join_batches(plan, [process_batch(plan.batches[0], plan=plan, settings=lenient)])
+    (row,) = (row for row in csv_rows(tmp_path, "categorized.csv") if row["line"] == "7")
+    assert (row["extra_cells"], row["warnings"]) == ("one cell too many; and another", "too-many-cells")
+
+
 def test_formulas_are_escaped_in_csv_and_untouched_in_parquet(tmp_path: Path) -> None:
-    cells = ["=1+1", "+1", "-2,5", "+49 30 1", "-x", "@a", "\tb", "＝1", "a=b", "-10%"]
+    cells = ["=1+1", "+1", "-2,5", "+49 30 1", "-x", "@a", "\tb", "＝1", "a=b", "-10%", "-", "-.5", "-1e5"]
     text = "sku;name;=note\n" + "".join(f"{i};Tomato ketchup {i};{cell}\n" for i, cell in enumerate(cells))
     plan, _, _ = imported(tmp_path, text)
     assert pq.read_table(f"{plan.job_uri}/categorized.parquet")["=note"].to_pylist() == cells
     assert [row["'=note"] for row in csv_rows(tmp_path, "categorized.csv")] == [
-        "'=1+1", "+1", "-2,5", "+49 30 1", "'-x", "'@a", "'\tb", "'＝1", "a=b", "-10%",
+        "'=1+1", "+1", "-2,5", "+49 30 1", "'-x", "'@a", "'\tb", "'＝1", "a=b", "-10%", "-", "-.5", "-1e5",
     ]  # fmt: skip
 
 
@@ -207,10 +217,11 @@ def alien_batch(results: list[BatchResult], plan: ImportPlan) -> list[BatchResul
 
 def rewritten(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Any:
     def damage(results: list[BatchResult], plan: ImportPlan) -> list[BatchResult]:
-        path = f"{plan.job_uri}/{results[1].name}"
+        path = f"{plan.job_uri}/{results[1].shard.name}"
         table = pq.read_table(path)
         pq.write_table(pa.Table.from_pylist(change(table.to_pylist()), table.schema), path)
-        return results
+        shard = replace(results[1].shard, sha256=sha256_of(Path(path)))
+        return [results[0], replace(results[1], shard=shard), *results[2:]]
 
     return damage
 
@@ -242,13 +253,62 @@ def test_a_violation_fails_the_join_with_the_lines_and_publishes_nothing(
     assert not list(Path(plan.job_uri).glob("*.csv"))
 
 
-def test_an_earlier_report_goes_before_files_change(tmp_path: Path) -> None:
-    plan = planned(tmp_path, MESSY)
-    report = Path(plan.job_uri, REPORT_FILE)
-    report.write_text("{}")
+def test_a_join_that_fails_leaves_what_an_earlier_run_published(tmp_path: Path) -> None:
+    plan, results, _ = imported(tmp_path, MESSY)
+    before = {path.name: path.read_bytes() for path in Path(plan.job_uri).iterdir() if path.is_file()}
+    Path(plan.job_uri, REPORT_FILE).write_text("{}")
     with pytest.raises(AccountingError):
         join_batches(plan, [])
+    Path(plan.job_uri, results[0].shard.name).write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(StorageError, match="its content has changed since it was written; run the job again"):
+        join_batches(plan, results)
+    after = {path.name: path.read_bytes() for path in Path(plan.job_uri).iterdir() if path.is_file()}
+    assert after == before | {REPORT_FILE: b"{}"}
+
+
+def test_the_earlier_report_goes_before_files_change(tmp_path: Path) -> None:
+    plan, results, _ = imported(tmp_path, MESSY)
+    report = Path(plan.job_uri, REPORT_FILE)
+    report.write_text("{}")
+    join_batches(plan, results)
     assert not report.exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1", None])
+def test_a_damaged_result_of_an_earlier_run_is_done_again(tmp_path: Path, damage: bytes | None) -> None:
+    plan, results, _ = imported(tmp_path, MESSY)
+    path = Path(plan.job_uri, results[0].shard.name)
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage)
+    again = process_batch(plan.batches[0], plan=plan, settings=settings())
+    assert (again.reused, again.shard) == (False, results[0].shard)
+
+
+def test_a_damaged_shard_is_an_error_and_not_other_products(tmp_path: Path) -> None:
+    plan = planned(tmp_path, MESSY)
+    path = Path(plan.job_uri, plan.staged.shards[0].name)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StorageError, match="its content has changed since it was written; run the job again"):
+        process_batch(plan.batches[0], plan=plan, settings=settings())
+
+
+def test_a_model_replaced_during_the_run_is_refused(tmp_path: Path) -> None:
+    plan = planned(tmp_path, MESSY)
+    other = replace(plan, model=plan.model | {"version": "fake-0"})
+    with pytest.raises(ModelError, match=r"the model was replaced during the run \(fake-0 by fake-1\)"):
+        process_batch(plan.batches[0], plan=other, settings=settings())
+
+
+def test_a_database_that_cannot_be_used_is_known_before_the_work(tmp_path: Path) -> None:
+    source = tmp_path / "products.csv"
+    source.write_text(MESSY)
+    chosen = settings('database_url = "mysql://a/b"')
+    with pytest.raises(CatalogError, match="mysql"):
+        plan_import(str(source), output=str(tmp_path / "results"), job_id="", settings=chosen, cores=2)
 
 
 def test_a_job_that_imported_another_content_is_refused(tmp_path: Path) -> None:
@@ -281,9 +341,9 @@ def test_a_missing_model_is_refused_before_anything_is_written(tmp_path: Path, m
 
 def test_a_source_that_is_refused_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lib.delimited.LONGEST_CELL", 20)
-    monkeypatch.setattr("lib.reading.CHUNK_ROWS", 1)
+    monkeypatch.setattr("lib.rows.CHUNK_ROWS", 1)
     monkeypatch.setattr("lib.staging.SHARD_ROWS", 1)
-    with pytest.raises(SourceError, match="line 3: field larger than field limit"):
+    with pytest.raises(SourceError, match="line 3: a cell is longer than 20 characters"):
         planned(tmp_path, f"sku;name\n1;Tofu\n2;{'x' * 21}\n", job_id="")
     assert list((tmp_path / "results").iterdir()) == []
 

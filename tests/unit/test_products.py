@@ -7,8 +7,8 @@ import pytest
 
 from lib.columns import match_columns
 from lib.products import Products, clean_text, is_gtin, is_too_short, to_products
-from lib.reading import ROW_COLUMNS
 from lib.records import Reason
+from lib.rows import ROW_COLUMNS
 from lib.settings import ValidationSettings
 
 REJECT = [Reason.MISSING_NAME, Reason.NAME_TOO_SHORT, Reason.DUPLICATE, Reason.TOO_MANY_CELLS]
@@ -41,6 +41,16 @@ def product_of(row: dict[str, str]) -> dict[str, Any]:
         pytest.param({"name": "  Tomato\u00a0 ketchup\t"}, {"name": "Tomato ketchup"}, id="blanks"),
         pytest.param({"name": "Ka\u0308se\0\x85"}, {"name": "Käse"}, id="a letter taken apart, control characters"),
         pytest.param({"name": "Tofu", "EAN": "'4006381-33393 1"}, {"name": "Tofu", "gtin": "4006381333931"}, id="GTIN"),
+        pytest.param(
+            {"name": "Tofu", "EAN": '="4006381333931"'},
+            {"name": "Tofu", "gtin": "4006381333931"},
+            id="GTIN as a formula",
+        ),
+        pytest.param(
+            {"name": "Tofu", "EAN": "\u200b4006381333931.0"},
+            {"name": "Tofu", "gtin": "4006381333931"},
+            id="GTIN as a float",
+        ),
         pytest.param({"name": "Tofu", "EAN": "4006381333932"}, {"name": "Tofu"}, id="a wrong check digit is not kept"),
         pytest.param(
             {"name": "Tofu", "Quantity": "1,5", "Unit": "KGM"},
@@ -97,7 +107,9 @@ def test_other_texts_are_not(text: str) -> None:
     assert not is_gtin(text)
 
 
-@pytest.mark.parametrize(("name", "too_short"), [("X", True), ("7", True), ("é!", True), ("7up", False), ("茶", False)])
+@pytest.mark.parametrize(
+    ("name", "too_short"), [("X", True), ("7", True), ("é!", True), ("7up", False), ("茶", False), ("घी", False)]
+)
 def test_names_need_two_letters_or_an_ideograph(name: str, too_short: bool) -> None:
     assert is_too_short(name) is too_short
 

@@ -96,6 +96,49 @@ def test_parquet_of_every_kind_of_column_comes_as_text(tmp_path: Path) -> None:
     assert set(second.values()) == {2, "", "3", "oils"}
 
 
+def test_parquet_with_strings_that_are_not_utf8_spoils_their_rows_only(tmp_path: Path) -> None:
+    texts = pa.array([b"Tofu", b"K\xe4se", None], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"name": texts}), tmp_path / "products.parquet")
+    found = rows_of(tmp_path / "products.parquet")
+    assert [row["name"] for row in found] == ["Tofu", "Käse", ""]
+    assert [row.get("problems") for row in found] == [None, ["bad-encoding"], None]
+
+
+def test_parquet_numbers_have_the_digits_they_were_stored_with(tmp_path: Path) -> None:
+    columns = {
+        "name": ["Tofu"],
+        "single": pa.array([0.1], pa.float32()),
+        "fixed": pa.array([b"cd"], pa.binary(2)),
+        "span": pa.array([datetime.timedelta(days=1)]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "products.parquet")
+    assert rows_of(tmp_path / "products.parquet") == [
+        {"line": 1, "name": "Tofu", "single": "0.1", "fixed": "cd", "span": "1 day, 0:00:00"}
+    ]
+
+
+def test_excels_hint_of_the_delimiter_is_taken_and_no_header(tmp_path: Path) -> None:
+    found = rows_of(written(tmp_path, b"sep=;\r\nsku;name\r\n1;Milk, fresh\r\n"))
+    assert found == [{"line": 3, "sku": "1", "name": "Milk, fresh"}]
+
+
+def test_a_list_of_names_is_one_column_whatever_they_hold(tmp_path: Path) -> None:
+    path = written(tmp_path, b"Product name\nMilk, semi-skimmed\nBread; white\n")
+    assert [row["Product name"] for row in rows_of(path)] == ["Milk, semi-skimmed", "Bread; white"]
+    assert format_of(path)["delimiter"] is None
+
+
+def test_a_few_bytes_that_are_not_utf8_spoil_their_row_in_the_sample_too(tmp_path: Path) -> None:
+    content = b"name\n" + b"Tofu\n" * 20 + "Crème\n".encode("cp1252")
+    assert rows_of(written(tmp_path, content))[-1] == {"line": 22, "name": "Crème", "problems": ["bad-encoding"]}
+
+
+def test_wide_tables_come_in_short_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib.rows.CHUNK_CELLS", 6)
+    with open_source(written(tmp_path, b"name;a;b\n" + b"Tofu;1;2\n" * 5), name="products.csv") as table:
+        assert [chunk.num_rows for chunk in table.chunks()] == [2, 2, 1]
+
+
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
@@ -176,7 +219,16 @@ GZIPPED = gzip.compress(b"sku;name\n" + b"".join(b"%d;Tomato ketchup %d\n" % (i,
             "not UTF-8 text (byte 0xE4 on line 2); save it as CSV (UTF-8) or Parquet",
             id="Windows-1252",
         ),
-        pytest.param(b"PAR1 and nothing of the kind", "the Parquet file is damaged", id="Parquet"),
+        pytest.param(
+            b'  [{"name": "Tofu"}]',
+            "this looks like XML, HTML or JSON, which is not read yet; save it as CSV (UTF-8) or Parquet",
+            id="JSON",
+        ),
+        pytest.param(
+            b"PAR1 and nothing of the kind",
+            "the file is damaged (Parquet magic bytes not found in footer.",
+            id="Parquet",
+        ),
     ],
 )
 def test_a_bad_file_is_one_clear_line(tmp_path: Path, content: bytes, message: str) -> None:

@@ -32,6 +32,8 @@ def test_the_catalogs_url_may_come_from_the_environment(monkeypatch: pytest.Monk
         ("colour = 1", "colour: there is no such key; the known keys are in config/default.toml"),
         ("[batches]\nmost = 0", "batches.most: Input should be greater than or equal to 1 (it is 0)"),
         ("review_threshold = 2", "review_threshold: Input should be less than or equal to 1 (it is 2)"),
+        ("[batches]\ncount = true", "batches.count: Input should be a valid integer (it is True)"),
+        ('keep_shards = "yes"', "keep_shards: Input should be a valid boolean (it is 'yes')"),
         ('model = ""', "model: String should have at least 1 character (it is '')"),
         ("batches = 3", "batches: Input should be a valid dictionary or instance of BatchSettings (it is 3)"),
         ('[validation]\nwarn = ["duplicate"]', "validation: duplicate stands in both reject and warn"),

@@ -14,7 +14,7 @@ from lib.storage import LocalFolder
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of 2 rows and shards of 4, so that ten rows have several of each."""
-    monkeypatch.setattr("lib.reading.CHUNK_ROWS", 2)
+    monkeypatch.setattr("lib.rows.CHUNK_ROWS", 2)
     monkeypatch.setattr("lib.staging.SHARD_ROWS", 4)
 
 
@@ -39,7 +39,7 @@ def test_what_was_found_is_described(tmp_path: Path) -> None:
     assert (found.header, found.header_line) == (["sku", "name"], 1)
     assert found.source == str(tmp_path / "products.csv")
     assert [(shard.first_row, shard.rows) for shard in found.shards] == [(0, 4), (4, 4), (8, 3)]
-    assert {shard.name for shard in found.shards} | {found.ledger} == set(job.names())
+    assert {shard.name for shard in (*found.shards, found.ledger)} == set(job.names())
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 10])
@@ -56,6 +56,12 @@ def test_a_row_that_repeats_another_knows_its_line_across_batches(tmp_path: Path
     found, job = staged(tmp_path, "sku;name\n1;a\n2;b\n1;a\n3;c\n2;b\n1;a\n1;a;x\n1;a;x\n")
     rows = [row for batch in batch_rows(found, job, count) for row in batch]
     assert [row["same_as"] for row in rows] == [None, None, 2, None, 3, 2, None, 8]
+
+
+def test_a_repeated_row_is_found_wherever_other_rows_have_extra_cells(tmp_path: Path) -> None:
+    found, job = staged(tmp_path, "sku;name\n1;a\n2;b\n3;c\n1;a\n4;d;x\n")
+    rows = [row for batch in batch_rows(found, job, 1) for row in batch]
+    assert [row["same_as"] for row in rows] == [None, None, None, 2, None]
 
 
 def test_the_ledger_is_read_by_range(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lib import storage
 from lib.errors import StorageError
-from lib.storage import Changed, Folder, S3Folder, folder, split_uri
+from lib.s3 import Changed, S3Folder
+from lib.storage import Folder, check_writable, folder, split_uri
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -175,7 +175,7 @@ def test_a_missing_file_is_one_line_that_names_it(place: Folder) -> None:
         with pytest.raises(StorageError) as caught:
             attempt()
         what = "no such object" if isinstance(place, S3Folder) else "no such file or folder"
-        assert str(caught.value) == f"{place.uri}/no.csv: {what}"
+        assert str(caught.value).startswith(f"{place.uri}/no.csv: {what}")
 
 
 def test_a_folder_read_as_a_file_is_one_line(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_no_credentials_are_one_line(bucket: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_endpoint_that_does_not_answer_is_one_line(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "TRIES", 1)
+    monkeypatch.setattr("lib.s3.TRIES", 1)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(StorageError) as caught:
         folder(bucket).read_bytes("a")
@@ -329,3 +329,32 @@ def test_of_writers_that_read_the_same_one_wins(s3_place: S3Folder, tmp_path: Pa
     for thread in threads:
         thread.join()
     assert [b"%d" % number for number in won] == [s3_place.read_bytes("db")]
+
+
+def test_a_folder_that_can_be_written_to_is_left_as_it_was(place: Folder) -> None:
+    check_writable(place)
+    assert place.names() == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match=r"file: cannot be written to \(.*\); choose another folder or mend it"):
+        check_writable(folder(str(tmp_path / "file")))
+
+
+def test_what_a_killed_writer_left_can_be_cleared(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".writing-1.parquet").write_text("half")
+    (tmp_path / "kept").write_text("whole")
+    folder(str(tmp_path)).clear_unfinished()
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["kept"]
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StorageError, match="is a pipe or a device, not a file"), folder(str(tmp_path)).reading("pipe"):
+        pass
+
+
+def test_signs_of_other_uris_are_letters_of_a_key() -> None:
+    assert folder("s3://bucket/run#1/a?b").uri_of("c") == "s3://bucket/run#1/a?b/c"

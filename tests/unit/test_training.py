@@ -10,7 +10,7 @@ import pytest
 
 from lib import training
 from lib.categorizing import LinearCategorizer, Predictions, load_categorizer
-from lib.errors import ModelError, StorageError
+from lib.errors import ModelError
 from lib.training import Candidate, Fitted
 
 CANDIDATE = Candidate("small", pairs=True, penalty=1.0, pair_names=2, kept=0.5)
@@ -152,11 +152,3 @@ def test_too_little_to_learn_from_is_refused(tmp_path: Path) -> None:
     model = training.fit(CANDIDATE, ["rye", "milk", "tea"] * 2, ["Bread", "Milk", "Tea"] * 2, seed=0)
     with pytest.raises(ModelError, match="no held-out name has a word"):
         training.calibrated(model, ["xyzzy"], ["Tea"])
-
-
-def test_a_target_that_cannot_be_written_is_known_before_fitting(tmp_path: Path) -> None:
-    training.check_target(str(tmp_path / "new"))
-    assert list((tmp_path / "new").iterdir()) == []
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StorageError, match="file"):
-        training.check_target(str(tmp_path / "file"))
