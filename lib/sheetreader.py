@@ -65,7 +65,7 @@ class SheetFiles:
         for number, cells in rows:
             self._cells_left -= len(cells)
             if self._cells_left < 0:
-                raise SourceError(f"{self._name}: the workbook has too many cells to be read; save the sheet as CSV")
+                raise SourceError(_too_many_cells(self._name))
             in_row = sum(map(len, cells))
             self._growth.add(in_row)
             chunk.append((number, cells))
@@ -146,6 +146,8 @@ def _read_workbook(path: Path, files: SheetFiles, name: str) -> None:
     except (calamine.CalamineError, OSError, ValueError, OverflowError) as error:
         if not where and _is_encrypted(path):
             raise SourceError(_protected(name)) from None
+        if "limit exceeded" in str(error):  # the parser's own, of 100,000,000 cells in a sheet
+            raise SourceError(_too_many_cells(name)) from None
         raise SourceError(
             f"{name}: the workbook is damaged or of an unknown kind{where} ({str(error)[:200]}); "
             "open and save it anew, or save the sheet as CSV"
@@ -157,6 +159,10 @@ def _text_rows(sheet: calamine.CalamineSheet) -> Iterator[list[str]]:
     before = [""] * (sheet.start[1] if sheet.start else 0)
     for row in sheet.iter_rows():
         yield before + [cell_text(value) for value in row]
+
+
+def _too_many_cells(name: str) -> str:
+    return f"{name}: the workbook has too many cells to be read; save the sheet as CSV"
 
 
 def _protected(name: str) -> str:

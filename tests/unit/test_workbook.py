@@ -250,6 +250,11 @@ def test_an_open_document_workbook_is_read_and_repeated_blank_rows_cost_nothing(
     )
 
 
+def test_a_cell_repeated_billions_of_times_is_refused(tmp_path: Path) -> None:
+    cell = ({"valuetype": "string", "numbercolumnsrepeated": "16000"}, "x")
+    assert "too many cells" in refusal(tmp_path, open_document([cell], repeat_last=1_000_000))
+
+
 HTML = """<html xmlns:x="urn:schemas-microsoft-com:office:excel"><head>
 <meta charset={0}><style>td {{}}</style></head><body>
 <table><tr><th>category<th>name<th colspan=2>EAN</tr>
