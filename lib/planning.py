@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.catalog import check as check_catalog
 from lib.batching import batch_count, plan_batches
+from lib.catalog import check as check_catalog
 from lib.categorizing import load_categorizer
 from lib.columns import known_headers
 from lib.errors import SettingsError, ShelfsortError, SourceError, StorageError
