@@ -52,7 +52,7 @@ SENTENCES = {
     Reason.UNIT_UNKNOWN: "A unit of measure is not one we know (config/units.toml), or a weight has none.",
     Reason.DUPLICATE: "The row is the same as an earlier one in every cell.",
     Reason.TOO_MANY_CELLS: "The row has more cells than the header, so its cells may stand in the wrong columns.",
-    Reason.OPEN_QUOTE: "A quotation mark is opened and not closed within 1,000 lines, so the row was taken to end with its line.",
+    Reason.OPEN_QUOTE: "A quotation mark is not closed within 1,000 lines, so the row was taken to end with its line.",
     Reason.BAD_ENCODING: "The row has bytes that are not UTF-8; they were read as Windows-1252.",
 }
 
