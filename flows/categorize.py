@@ -29,6 +29,8 @@ class CategorizeFlow(FlowSpec):
 
     source = Parameter("source", default="", help="The product file: a path or an s3:// URI.")
     output = Parameter("output", default="results", help="Folder or s3:// prefix that gets a folder for each job.")
+    profile = Parameter("profile", default="", help="Customer whose config/profiles/CUSTOMER.toml says how to read it.")
+    columns = Parameter("columns", default="", help="Columns told, not found: name=HEADER,gtin=HEADER.")
     job_id = Parameter("job-id", default="", help="UUID of the job to run again; a new one if left out.")
 
     @step
@@ -36,6 +38,7 @@ class CategorizeFlow(FlowSpec):
     def start(self):
         """Check everything, stage the source's rows as shards, and plan the batches."""
         from lib.planning import plan_import
+        from lib.profiles import profile_of
         from lib.reporting import now
 
         self.started = now()
@@ -45,6 +48,7 @@ class CategorizeFlow(FlowSpec):
             job_id=self.job_id,
             settings=settings.settings_of(self.config),
             cores=entry.cores(),
+            profile=profile_of(self.profile, columns=self.columns),
         )
         print(self.plan.announcement())
         self.batches = list(self.plan.batches)

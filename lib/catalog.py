@@ -54,6 +54,8 @@ products = sa.Table(
     sa.Column("confidence", sa.Double),
     sa.Column("needs_review", sa.Boolean),
     sa.Column("model_version", sa.Text),
+    # Lines begin anew on each sheet of a workbook; '' where only one holds products.
+    sa.Column("sheet", sa.Text, primary_key=True),
     sqlite_with_rowid=False,
 )
 # The columns of the tables to import, in this order.

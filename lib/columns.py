@@ -3,24 +3,41 @@
 import re
 import tomllib
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain, count
 
+from rapidfuzz import fuzz, process
+
 from lib.errors import SettingsError, SourceError
-from lib.quantities import Unit, unit_of
+from lib.gtins import is_gtin
+from lib.quantities import Unit, decimal_mark, unit_of
 from lib.records import FIELDS
 from lib.settings import ROOT
 
 COLUMNS_FILE = ROOT / "config" / "columns.toml"
 
 
+# Our fields that hold numbers.
+NUMBER_FIELDS = {"quantity", "net_weight"}
+# How alike a header must be to a known one, from 0 to 100 (rapidfuzz's ratio of folded texts of 5 letters or more).
+ALIKE, ALIKE_LETTERS = 86, 5
+# The share of a column's values that must be valid GTINs for it to be the GTIN, of at least so many.
+GTIN_SHARE, GTIN_VALUES = 0.7, 3
+
+
 @dataclass(frozen=True)
 class ColumnMatch:
-    """Which column of the source holds one of our fields."""
+    """Which column of the source holds one of our fields, and why."""
 
     field: str
     column: int  # 0-based
     header: str
+    confidence: float  # from 0 to 1: 1 as told, less by the table, by likeness, by content
+    reason: str
+    decimal: str = ""  # the decimal mark of its numbers, '' where none can be told
+    decimal_reason: str = ""
 
 
 def folded(header: str) -> str:
@@ -30,6 +47,7 @@ def folded(header: str) -> str:
     return "".join(letter for letter in unicodedata.normalize("NFKD", text) if letter.isalnum())
 
 
+@cache
 def known_headers() -> dict[str, tuple[str, int]]:
     """Folded header -> (field, place in the field's list, best first); SettingsError when the table is wrong."""
     try:
@@ -62,27 +80,139 @@ def split_unit(header: str) -> tuple[str, Unit | None]:
     return " ".join(words[:-1]), unit
 
 
-def match_columns(header: list[str], *, source: str) -> list[ColumnMatch]:
-    """Our fields found in a header, in the order of FIELDS.
+def field_of(header: str) -> str | None:
+    """Our field that a header stands for by config/columns.toml, with or without a unit behind it."""
+    found = _place_of(header)
+    return found[0] if found else None
 
-    Where several headers fit a field, the one that stands first in its list wins, then the leftmost.
-    Raises SourceError when no column can be the name.
-    """
+
+def _place_of(header: str) -> tuple[str, int] | None:
     known = known_headers()
-    best: dict[str, tuple[int, int]] = {}
-    for column, text in enumerate(header):
-        field, place = known.get(folded(text)) or known.get(folded(split_unit(text)[0])) or ("", 0)
-        if field and (field not in best or (place, column) < best[field]):
-            best[field] = (place, column)
-    if "name" not in best and "description" in best:
-        best["name"] = best.pop("description")  # a wholesaler's "Description" is all the name there is
-    if "name" not in best:
+    return known.get(folded(header)) or known.get(folded(split_unit(header)[0]))
+
+
+def match_columns(
+    header: list[str], *, source: str, sample: Sequence[list[str]] = (), told: Mapping[str, str] | None = None
+) -> list[ColumnMatch]:
+    """Our fields found in a table, in the order of FIELDS.
+
+    As `told` (field -> header), then by config/columns.toml (where several headers fit, the one that stands first in
+    the field's list, then the leftmost), then by likeness to a known header, then by what the `sample` of rows holds.
+    Raises SourceError when no column can be the name, SettingsError when `told` names what there is not.
+    """
+    found = _as_told(header, told or {}, source)
+    _add(found, _by_table(header))
+    _add(found, _by_likeness(header))
+    if "name" not in found and "description" in found:
+        # A wholesaler's "Description" is all the name there is.
+        only = found.pop("description")
+        found["name"] = replace(only, field="name", confidence=0.8, reason=f"{only.reason}; there is no other name")
+    _add(found, _by_content(header, sample))
+    if "name" not in found:
         shown = ", ".join(repr(h) for h in header[:12]) + (", ..." if len(header) > 12 else "")
         raise SourceError(
             f"{source}: no column is known to hold the product's name (the columns are {shown}); "
-            "rename one to 'name' or add its header to config/columns.toml"
+            "say which with --columns name=HEADER, or add its header to config/columns.toml"
         )
-    return [ColumnMatch(field, best[field][1], header[best[field][1]]) for field in FIELDS if field in best]
+    for field in NUMBER_FIELDS & set(found):
+        values = [row[found[field].column] for row in sample if found[field].column < len(row)]
+        decimal, reason = decimal_mark(values)
+        found[field] = replace(found[field], decimal=decimal, decimal_reason=reason)
+    return [found[field] for field in FIELDS if field in found]
+
+
+def _add(found: dict[str, ColumnMatch], matches: Iterable[ColumnMatch]) -> None:
+    """Take what no better evidence has spoken for: each field once, each column once."""
+    taken = {match.column for match in found.values()}
+    for match in matches:
+        if match.field not in found and match.column not in taken:
+            found[match.field] = match
+            taken.add(match.column)
+
+
+def parse_told(text: str) -> dict[str, str]:
+    """Columns as told on the command line, 'name=Benämning,gtin=EAN'; SettingsError when it is not of this form."""
+    told: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        field, sign, header = (piece.strip() for piece in part.partition("="))
+        if not sign or field not in FIELDS or not header:
+            raise SettingsError(
+                f"--columns {part!r}: write FIELD=HEADER with commas between, FIELD one of {', '.join(FIELDS)}"
+            )
+        told[field] = header
+    return told
+
+
+def _as_told(header: list[str], told: Mapping[str, str], source: str) -> dict[str, ColumnMatch]:
+    places = {folded(text): column for column, text in reversed(list(enumerate(header)))}
+    found = {}
+    for field, text in told.items():
+        column = header.index(text) if text in header else places.get(folded(text))
+        if column is None:
+            shown = ", ".join(repr(h) for h in header[:12]) + (", ..." if len(header) > 12 else "")
+            raise SettingsError(f"{source}: there is no column {text!r} for {field}; the columns are {shown}")
+        found[field] = ColumnMatch(field, column, header[column], 1.0, "as told")
+    return found
+
+
+def _by_table(header: list[str]) -> list[ColumnMatch]:
+    places = [(place, column) for column, text in enumerate(header) if (place := _place_of(text))]
+    best: dict[str, ColumnMatch] = {}
+    for (field, rank), column in sorted(places, key=lambda item: (item[0][1], item[1])):
+        if field not in best:
+            confidence = 0.99 if rank < 20 else 0.9
+            best[field] = ColumnMatch(field, column, header[column], confidence, "its header is in config/columns.toml")
+    return list(best.values())
+
+
+def _by_likeness(header: list[str]) -> list[ColumnMatch]:
+    known = {key: field for key, (field, _) in known_headers().items() if len(key) >= ALIKE_LETTERS}
+    found = []
+    for column, text in enumerate(header):
+        key = folded(text)
+        if len(key) >= ALIKE_LETTERS and not _place_of(text):
+            alike = process.extractOne(key, known.keys(), scorer=fuzz.ratio, score_cutoff=ALIKE)
+            if alike:
+                reason = f"its header is like '{alike[0]}' ({alike[1]:.0f} of 100)"
+                found.append(ColumnMatch(known[alike[0]], column, text, round(alike[1] / 125, 2), reason))
+    return sorted(found, key=lambda match: -match.confidence)
+
+
+def _by_content(header: list[str], sample: Sequence[list[str]]) -> list[ColumnMatch]:
+    """The GTIN and the name by what columns hold: valid GTINs, and most different words."""
+    found = []
+    words: list[tuple[float, int]] = []
+    for column in range(len(header)):
+        values = [row[column].strip() for row in sample if column < len(row) and row[column].strip()]
+        valid = sum(map(is_gtin, values))
+        if valid >= GTIN_VALUES and valid >= GTIN_SHARE * len(values):
+            reason = f"{valid} of {len(values)} values are valid GTINs"
+            found.append(ColumnMatch("gtin", column, header[column], 0.9, reason))
+        elif values:
+            words.append((_wordiness(values, rows=len(sample)), column))
+    richest, column = max(words, default=(0.0, 0))
+    if richest > 0:
+        reason = "it has the most different words of all columns"
+        found.append(ColumnMatch("name", column, header[column], 0.6, reason))
+    return found
+
+
+def _wordiness(values: list[str], *, rows: int) -> float:
+    """How much a column looks like names: different words a row, 0 for codes, numbers, prose and repeated groups."""
+    letters = sum(letter.isalpha() for value in values for letter in value) / sum(map(len, values))
+    words = {word for value in values for word in value.casefold().split() if len(word) > 2 and word.isalpha()}
+    different = len(set(values)) / len(values)
+    length = sum(map(len, values)) / len(values)
+    sentences = sum(len(value.split()) > 8 or value.endswith(".") for value in values) / len(values)
+    if (
+        letters < 0.5
+        or sentences > 0.3
+        or length > 120
+        or (different < 0.5 and len(values) > 4)
+        or len(values) < 0.5 * rows
+    ):
+        return 0.0
+    return different * len(words) / rows
 
 
 def unique_headers(header: list[str], *, taken: list[str]) -> list[str]:

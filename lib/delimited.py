@@ -7,21 +7,29 @@ what the strict mode refuses. The physical lines of each record are held until i
 
 import csv
 import io
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 from lib.errors import SourceError
 
-# The last is preferred where all else is equal: commas stand inside cells, tabs hardly ever.
+# Tried first; the last is preferred where all else is equal: commas stand inside cells, tabs hardly ever.
 DELIMITERS = (",", ";", "|", "\t")
+# Tried where none of these makes a table: what databases and old systems write.
+RARE_DELIMITERS = ("^", "~", "\x01", "\x1e", "¦", "§", "#", ":")
 # What no text holds, so that each line of a list is one cell.
 NO_DELIMITER = "\x1f"
 # How many lines are looked at to tell the delimiter.
 SAMPLE_LINES = 200
+# Without a known header, a delimiter must make this share of the records alike.
+AGREEMENT = 0.7
+# A rare delimiter must make this share of at least so many records alike.
+RARE_AGREEMENT, RARE_RECORDS = 0.9, 3
+# A delimiter that fewer than this share of the records hold is a letter of theirs.
+MANY_CELLS = 0.3
 # A cell beyond this many characters is taken for damage; the longest ingredient lists are some thousand.
 LONGEST_CELL = 16_000_000
 # A quoted cell over more lines than this is taken for a stray quotation mark.
@@ -39,53 +47,85 @@ class Records:
     open_quotes: set[int] = field(default_factory=set)  # positions in `rows` whose quote is never closed
 
 
-def detect_delimiter(sample: str, *, known: Callable[[list[str]], int] = lambda header: 0) -> str:
-    """The delimiter of a text, from a sample of its beginning; NO_DELIMITER for a list of one column.
+@dataclass(frozen=True)
+class Dialect:
+    """How a text is split into cells."""
 
-    The one under which the header has most cells that are `known` (at least one), then under which the records agree
-    best with the header on their number of cells, then the one least used inside cells.
+    delimiter: str  # NO_DELIMITER for a list of one column
+    width: int  # cells of most records
+    backslashes: bool = False  # whether quotation marks inside cells are written \\" and not ""
+    reason: str = ""
+
+
+def detect_dialect(sample: str, *, known: Callable[[list[str]], int] = lambda cells: 0) -> Dialect:
+    """The dialect of a text from a sample of its beginning.
+
+    The delimiter under which a record has most cells that are `known` headers (at least one), then under which most
+    records agree on their number of cells, then under which there are most, then the one least used inside cells.
     """
-
-    def fit(delimiter: str) -> tuple[bool, float, int, int, int]:
-        widths: list[int] = []
-        header: list[str] = []
-        with suppress(csv.Error):  # a cell of damage; what comes before it will do
-            for row in csv.reader(islice(io.StringIO(sample, newline=""), SAMPLE_LINES), delimiter=delimiter):
-                widths += [len(row)] if row else []
-                header = header or row
-        if len(header) < 2:
-            return False, 0.0, 0, 0, 0
-        recognized = known(header)
-        agreement = sum(width == len(header) for width in widths) / len(widths)
-        return recognized > 0, agreement, recognized, len(header), DELIMITERS.index(delimiter)
-
     csv.field_size_limit(LONGEST_CELL)
-    best = max(DELIMITERS, key=fit)
-    return best if fit(best)[3] else NO_DELIMITER
+    backslashes = '\\"' in sample and sample.count('\\"') > sample.count('""')
+    fits = [_fit(sample, delimiter, backslashes, known) for delimiter in DELIMITERS]
+    best = max(
+        fits,
+        key=lambda fit: (fit.known > 0, fit.agreement, fit.known, fit.width, fit.delimiter != ",", fits.index(fit)),
+    )
+    if not best.known and (best.agreement < AGREEMENT or _is_list(sample, known)):
+        best = replace(best, width=1)
+    if best.width < 2:
+        rare = [_fit(sample, delimiter, backslashes, known) for delimiter in RARE_DELIMITERS]
+        best = max(rare, key=lambda fit: (fit.width > 1, fit.agreement >= RARE_AGREEMENT, fit.agreement, fit.width))
+        if best.width < 2 or best.agreement < RARE_AGREEMENT or best.records < RARE_RECORDS:
+            return Dialect(NO_DELIMITER, 1, backslashes, "no delimiter makes a table of the lines")
+    share = f"{round(best.agreement * best.records)} of the first {best.records} records have {best.width} cells"
+    return Dialect(best.delimiter, best.width, backslashes, share)
+
+
+def _is_list(sample: str, known: Callable[[list[str]], int]) -> bool:
+    """Whether one of the first lines is a known header as it stands: 'Product name' over 'Milk, semi-skimmed'."""
+    return any(known([line.strip().strip('"')]) for line in islice(io.StringIO(sample), SAMPLE_LINES // 10))
+
+
+@dataclass(frozen=True)
+class _Fit:
+    delimiter: str
+    width: int
+    agreement: float  # share of the records that have this width
+    known: int
+    records: int
+
+
+def _fit(sample: str, delimiter: str, backslashes: bool, known: Callable[[list[str]], int]) -> _Fit:
+    widths: Counter[int] = Counter()
+    recognized = 0
+    escape = "\\" if backslashes else None
+    lines = islice(io.StringIO(sample, newline=""), SAMPLE_LINES)
+    with suppress(csv.Error):  # a cell of damage; what comes before it will do
+        for row in csv.reader(lines, delimiter=delimiter, escapechar=escape):
+            if any(row):
+                widths[len(row)] += 1
+                recognized = max(recognized, known(row) if len(row) > 1 else 0)
+    records = widths.total()
+    width, count = max(widths.items(), key=lambda item: (item[0] > 1) * item[1], default=(0, 0))
+    # Title rows and notes have one cell; that a few records have more says nothing for a delimiter.
+    if width < 2 or count < max(1, MANY_CELLS * records):
+        return _Fit(delimiter, 1, 0.0, 0, records)
+    return _Fit(delimiter, width, count / records, recognized, records)
 
 
 class DelimitedText:
     """Iterates the records of a text stream opened with newline='', counting lines and blank lines."""
 
-    def __init__(self, stream: TextIO, *, delimiter: str, name: str, first_line: int = 1) -> None:
-        self.delimiter = delimiter
+    def __init__(self, stream: TextIO, *, dialect: Dialect, name: str, first_line: int = 1) -> None:
+        self.dialect = dialect
         self.name = name
         self.blank_lines = 0
         self.line = first_line  # of the next record
-        self._width = 0  # cells of the header
         self._stream = stream
         self._put_back: deque[str] = deque()
         self._held: list[str] = []  # the physical lines of the record at hand
         csv.field_size_limit(LONGEST_CELL)
         self._reader = self._new_reader()
-
-    def header(self) -> tuple[int, list[str]]:
-        """The first record that is not blank, with its line; SourceError when there is none."""
-        first = self.chunk(1)
-        if not first.rows:
-            raise SourceError(f"{self.name}: the file has no rows; send one with a header and products")
-        self._width = len(first.rows[0])
-        return first.lines[0], first.rows[0]
 
     def chunk(self, most: int, *, most_characters: int = CHUNK_CHARACTERS) -> Records:
         """The next records, at most so many or some past so many characters; empty at the end of the text."""
@@ -123,15 +163,15 @@ class DelimitedText:
         # number of cells: '"Best" milk;"a;b"'.
         self._reader = self._new_reader()
         verbatim = self._first_line()
-        if len(verbatim) == self._width:
+        if len(verbatim) == self.dialect.width:
             return [_unquoted(cell) for cell in verbatim]
         return self._first_line(quoting=csv.QUOTE_MINIMAL)
 
     def _swallowed_others(self, row: list[str]) -> bool:
         """Whether a record over several lines is a stray mark's: too narrow, while its first line alone would do."""
-        if len(row) >= self._width:
+        if len(row) >= self.dialect.width:
             return False
-        return len(self._first_line()) == self._width
+        return len(self._first_line()) == self.dialect.width
 
     def _alone(self, records: Records) -> list[str]:
         """The first line of a record whose mark is never closed; the lines that it swallowed are read anew."""
@@ -143,7 +183,7 @@ class DelimitedText:
 
     def _first_line(self, *, quoting: Literal[0, 3] = csv.QUOTE_NONE) -> list[str]:
         try:
-            return next(csv.reader(self._held[:1], delimiter=self.delimiter, quoting=quoting), [])
+            return next(csv.reader(self._held[:1], quoting=quoting, **self._format()), [])
         except csv.Error:
             raise self._too_long() from None
 
@@ -153,8 +193,11 @@ class DelimitedText:
             "the file is damaged or not a product table"
         )
 
+    def _format(self) -> dict[str, Any]:
+        return {"delimiter": self.dialect.delimiter, "escapechar": "\\" if self.dialect.backslashes else None}
+
     def _new_reader(self) -> Iterator[list[str]]:
-        return csv.reader(self._holding(), delimiter=self.delimiter, strict=True)
+        return csv.reader(self._holding(), strict=True, **self._format())
 
     def _holding(self) -> Iterator[str]:
         """The physical lines, each held until its record is judged."""

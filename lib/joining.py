@@ -61,7 +61,9 @@ def join_batches(plan: ImportPlan, results: Sequence[BatchResult]) -> Tally:
     ordered = _in_order(plan, results, job)
     tally = Tally()
     cells = cell_columns(plan.staged.header)
-    with result_files(job, header=plan.staged.header, extra_cells=plan.staged.rows_with_extra_cells > 0) as files:
+    several = len(plan.staged.format["sheets"] or ()) > 1
+    extra = plan.staged.rows_with_extra_cells > 0
+    with result_files(job, header=plan.staged.header, sheets=several, extra_cells=extra) as files:
         for batch, result in zip(plan.batches, ordered, strict=True):
             lines = []
             for rows in _row_groups(job, result):
@@ -71,7 +73,9 @@ def join_batches(plan: ImportPlan, results: Sequence[BatchResult]) -> Tally:
             _check_lines(plan, batch, np.concatenate(lines) if lines else np.array([], np.int64), job)
         counted = sum(tally.outcomes[outcome.value] for outcome in Outcome)
         if counted != plan.staged.rows:
-            raise AccountingError(f"{plan.staged.source}: {plan.staged.rows} rows staged but {counted} accounted for")
+            raise AccountingError(
+                f"{plan.staged.source.uri}: {plan.staged.rows} rows staged but {counted} accounted for"
+            )
         # The files appear at the end of this block, one by one; meanwhile they may be of this run and of an earlier
         # one, so the report, which says that they are complete, goes first.
         job.delete(REPORT_FILE)
@@ -85,6 +89,7 @@ def catalog_tables(plan: ImportPlan, results: Sequence[BatchResult]) -> Iterator
         for rows in _row_groups(job, result):
             kept = rows.filter(pc.not_equal(rows["outcome"], Outcome.REJECTED))
             kept = kept.append_column("needs_review", pc.equal(kept["outcome"], Outcome.REVIEW))
+            kept = kept.set_column(kept.column_names.index("sheet"), "sheet", pc.fill_null(kept["sheet"], ""))
             sources = [name if name in kept.column_names else f"product_{name}" for name in CATALOG_COLUMNS]
             yield kept.select(sources).rename_columns(list(CATALOG_COLUMNS))
 
@@ -98,10 +103,10 @@ def _in_order(plan: ImportPlan, results: Sequence[BatchResult], job: Folder) -> 
             f"batch {batch.number} came {times[batch.number]} times ({_line_range(plan, batch, job)})"
             for batch in wrong[:LINES_SHOWN]
         )
-        raise AccountingError(f"{plan.staged.source}: {what}; run the job again with --job-id {plan.job_id}")
+        raise AccountingError(f"{plan.staged.source.uri}: {what}; run the job again with --job-id {plan.job_id}")
     unplanned = sorted(set(times) - {batch.number for batch in plan.batches})
     if unplanned:
-        raise AccountingError(f"{plan.staged.source}: batches {unplanned} are not in the plan")
+        raise AccountingError(f"{plan.staged.source.uri}: batches {unplanned} are not in the plan")
     return sorted(results, key=lambda result: result.number)
 
 
@@ -122,7 +127,7 @@ def _check_lines(plan: ImportPlan, batch: Batch, lines: npt.NDArray[np.int64], j
         "not in the source": np.setdiff1d(found, expected),
     }
     what = "; ".join(f"lines {name}: {_shown(wrong)}" for name, wrong in faults.items() if len(wrong))
-    raise AccountingError(f"{plan.staged.source}: batch {batch.number}: {what or 'lines out of order'}")
+    raise AccountingError(f"{plan.staged.source.uri}: batch {batch.number}: {what or 'lines out of order'}")
 
 
 def _shown(lines: npt.NDArray[np.int64]) -> str:

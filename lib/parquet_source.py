@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lib.grids import SAMPLE_ROWS, facts
 from lib.records import Reason
 from lib.rows import chunk_rows, mended, read_errors, row_chunk
 
@@ -19,9 +20,13 @@ class ParquetTable:
     def __init__(self, path: Path, name: str) -> None:
         self._name = name
         self.header_line = 0
-        self.format = {"format": "Parquet", "compression": None, "encoding": None, "delimiter": None}
+        self.format = facts(format="Parquet")
+        self.decisions = ["Format: Parquet."]
         self._file = pq.ParquetFile(path)
         self.header = list(self._file.schema_arrow.names)
+        first = next(self._file.iter_batches(batch_size=SAMPLE_ROWS), None)
+        columns = [_as_text(column, {}).to_pylist() for column in first.columns] if first is not None else []
+        self.sample = [list(row) for row in zip(*columns, strict=True)]
 
     @property
     def blank_lines(self) -> int:

@@ -12,7 +12,9 @@ from lib.catalog import check as check_catalog
 from lib.categorizing import load_categorizer
 from lib.columns import known_headers
 from lib.errors import SettingsError, ShelfsortError, SourceError, StorageError
+from lib.profiles import Profile
 from lib.quantities import UNITS_FILE, unit_of
+from lib.reading import ReadingOptions
 from lib.records import Batch
 from lib.reporting import REPORT_FILE, read_report
 from lib.settings import Settings
@@ -41,10 +43,13 @@ class ImportPlan:
         )
 
 
-def plan_import(source: str, *, output: str, job_id: str, settings: Settings, cores: int) -> ImportPlan:
+def plan_import(
+    source: str, *, output: str, job_id: str, settings: Settings, cores: int, profile: Profile | None = None
+) -> ImportPlan:
     """Stage the source into the job's folder below `output` and plan its batches.
 
-    `job_id` is a UUID, or '' for a new one. Raises a ShelfsortError for whatever would make the run fail later.
+    `job_id` is a UUID, or '' for a new one; `profile` is what is known of the file in advance. Raises a ShelfsortError
+    for whatever would make the run fail later.
     """
     if not source:
         raise SourceError("no source given; add --source FILE, a path or an s3:// URI")
@@ -58,8 +63,15 @@ def plan_import(source: str, *, output: str, job_id: str, settings: Settings, co
     categorizer = load_categorizer(settings.model_uri)
     check_writable(output_folder)
     check_catalog(output_folder, url=settings.catalog_url)
+    profile = profile or Profile()
     try:
-        staged = stage(source, job=job, accept=lambda sha256: _refuse_other_source(source, job_id, job, sha256))
+        staged = stage(
+            source,
+            job=job,
+            accept=lambda sha256: _refuse_other_source(source, job_id, job, sha256),
+            options=ReadingOptions(member=profile.member, sheet=profile.sheet, limits=settings.reading.limits()),
+            told=profile.columns,
+        )
     except ShelfsortError:
         if is_new:
             with suppress(StorageError):
@@ -103,8 +115,9 @@ def _refuse_other_source(source: str, job_id: str, job: Folder, sha256: str) -> 
 def _results_key(staged: Staged, model_version: str, settings: Settings) -> str:
     parts = [
         _code_hash(),
-        staged.sha256,
+        staged.source.sha256,
         [(match.field, match.column) for match in staged.columns],
+        staged.decisions,
         model_version,
         settings.review_threshold,
         settings.validation.model_dump(mode="json"),

@@ -71,7 +71,7 @@ def _categorized(rows: pa.Table, products: Products, categorizer: Categorizer, t
     """The staged rows with their products, categories and outcome: the columns of results.batch_schema and more."""
     count = rows.num_rows
     kept = np.flatnonzero([not rejections for rejections in products.rejections])
-    predictions = categorizer.categorize([products.names[at] for at in kept])
+    predictions = categorizer.categorize([products.texts[at] for at in kept])
     outcome = np.full(count, Outcome.REJECTED.value, dtype=object)
     sure = predictions.confidences[:, 0] >= threshold
     outcome[kept] = np.where(sure, Outcome.CATEGORIZED.value, Outcome.REVIEW.value)

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from lib.columns import ColumnMatch, split_unit
+from lib.content import Content, parse_content
+from lib.footers import is_footer, is_footer_row
+from lib.gtins import clean_gtin, is_gtin, is_restricted, restored_gtin
+from lib.names import clean_name, model_text
 from lib.quantities import Unit, parse_measure, unit_of
 from lib.records import Reason
+from lib.rows import ROW_COLUMNS
 from lib.settings import ValidationSettings
 
 # What we make of a row, as columns of the results beside the customer's own.
@@ -22,15 +27,21 @@ PRODUCT_COLUMNS = {
     "product_customer_category": pa.string(),
     "product_quantity": pa.float64(),
     "product_unit": pa.string(),  # a name of config/units.toml
-    "product_net_weight": pa.float64(),  # in product_net_weight_unit
-    "product_net_weight_unit": pa.string(),
+    "product_net_grams": pa.float64(),  # what the package holds, of its weight's column, its size or its name
+    "product_net_millilitres": pa.float64(),
+    "product_pieces": pa.int64(),  # packages or pieces within, where said
+    "product_content_text": pa.string(),  # the very characters that the three come from
     "product_country": pa.string(),
 }
-_TEXT_FIELDS = ("name", "sku", "brand", "description", "customer_category", "country")
+_TEXT_FIELDS = ("sku", "brand", "description", "customer_category", "country")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _SPACES = re.compile(r"\s+")
 # From here on in Unicode a single sign can be a word: Chinese, Japanese, Korean.
 _FIRST_IDEOGRAPH = "\u2e80"
+
+
+# Beyond these a quantity is a mistake: a number of another column, or grams taken for kilograms.
+MOST_QUANTITY, MOST_GRAMS = 1_000_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -38,13 +49,13 @@ class Products:
     """The products of n raw rows, in their order; rejected rows included."""
 
     table: pa.Table  # PRODUCT_COLUMNS, n rows
-    names: list[str]  # what the categorizer reads, '' where there is none
+    texts: list[str]  # what the categorizer reads, '' where there is no name
     rejections: list[list[Reason]]  # every reason that sets the row aside
     warnings: list[list[Reason]]  # every reason that is only noted
 
 
 def to_products(rows: pa.Table, *, columns: list[ColumnMatch], validation: ValidationSettings) -> Products:
-    """Validate and normalize staged rows (reading.ROW_COLUMNS, cells, same_as); total, whatever the cells hold."""
+    """Validate and normalize staged rows (rows.ROW_COLUMNS, cells, the ledger's columns); total, whatever they hold."""
     count = rows.num_rows
     matches = {match.field: match for match in columns}
     cells = {match.field: rows[f"c{match.column}"].to_pylist() for match in columns}
@@ -54,34 +65,41 @@ def to_products(rows: pa.Table, *, columns: list[ColumnMatch], validation: Valid
     for field in _TEXT_FIELDS:
         texts = cells.get(field)
         values[f"product_{field}"] = [clean_text(text) or None for text in texts] if texts else [None] * count
-    names = [str(name or "") for name in values["product_name"]]
-    gtins = [clean_gtin(cell) for cell in cells.get("gtin", [""] * count)]
-    valid = [is_gtin(gtin) for gtin in gtins]
-    values["product_gtin"] = [gtin if is_valid else None for gtin, is_valid in zip(gtins, valid, strict=True)]
-
-    quantities = _measures(cells.get("quantity"), cells.get("unit"), found, missing_unit=None)
-    values["product_quantity"], values["product_unit"] = _columns_of(quantities, count)
-    weight = matches.get("net_weight")
-    header_unit = split_unit(weight.header)[1] if weight else None
-    weights = _measures(cells.get("net_weight"), None, found, missing_unit=header_unit, unit_needed=True)
-    values["product_net_weight"], values["product_net_weight_unit"] = _columns_of(weights, count)
-
-    same_as_lines = rows["same_as"].to_pylist()
-    for reasons, name, gtin, is_valid, same_as in zip(found, names, gtins, valid, same_as_lines, strict=True):
-        if not name:
-            reasons.append(Reason.MISSING_NAME)
-        elif is_too_short(name):
-            reasons.append(Reason.NAME_TOO_SHORT)
-        if gtin and not is_valid:
-            reasons.append(Reason.BAD_GTIN)
-        if same_as is not None:
-            reasons.append(Reason.DUPLICATE)
+    names = [clean_name(cell) for cell in cells["name"]]
+    values["product_name"] = [name or None for name in names]
+    values["product_gtin"] = _gtins(cells.get("gtin"), found)
+    values["product_quantity"], values["product_unit"] = _quantities(cells, matches, found)
+    contents = _contents(cells, matches, names, found)
+    values["product_net_grams"] = [content.grams if content else None for content in contents]
+    values["product_net_millilitres"] = [content.millilitres if content else None for content in contents]
+    values["product_pieces"] = [content.count if content and content.count > 1 else None for content in contents]
+    values["product_content_text"] = [content.text if content else None for content in contents]
+    _judge_names(rows, names, found)
+    for at, reason in (("same_as", Reason.DUPLICATE), ("gtin_as", Reason.SHARED_GTIN)):
+        for reasons, line in zip(found, rows[at].to_pylist(), strict=True):
+            if line is not None:
+                reasons.append(reason)
     return Products(
         table=pa.table({name: pa.array(values[name], kind) for name, kind in PRODUCT_COLUMNS.items()}),
-        names=names,
+        texts=[model_text(name) for name in names],
         rejections=_among(found, validation.reject),
         warnings=_among(found, validation.warn),
     )
+
+
+def _judge_names(rows: pa.Table, names: list[str], found: list[list[Reason]]) -> None:
+    suspects = [at for at, name in enumerate(names) if is_footer(name) or not name]
+    for at, name in enumerate(names):
+        if name and is_too_short(name):
+            found[at].append(Reason.NAME_TOO_SHORT)
+    cells = [column for column in rows.column_names if column not in ROW_COLUMNS and column.startswith("c")]
+    for at in suspects:
+        row = [clean_text(str(rows[column][at])) for column in cells]
+        filled = [cell for cell in row if cell]
+        if not names[at]:
+            found[at].append(Reason.MISSING_NAME)
+        if is_footer_row(names[at], filled, columns=len(cells)):
+            found[at].append(Reason.NOT_A_PRODUCT)
 
 
 def clean_text(cell: str) -> str:
@@ -100,59 +118,85 @@ def is_too_short(name: str) -> bool:
     return len(signs) < 2 and not any(letter >= _FIRST_IDEOGRAPH for letter in signs)
 
 
-def clean_gtin(cell: str) -> str:
-    """A GTIN without what people and programs put around it: blanks, dashes, an apostrophe, ="..." and .0."""
-    if cell.isascii() and cell.isalnum():
-        return cell
-    text = unicodedata.normalize("NFKC", cell)
-    text = "".join(letter for letter in text if unicodedata.category(letter) not in ("Cf", "Zs", "Cc"))
-    return re.sub(r"[='\"-]", "", text).removesuffix(".0")
+def _gtins(cells: list[str] | None, found: list[list[Reason]]) -> list[str | None]:
+    gtins: list[str | None] = []
+    for cell, reasons in zip(cells or [""] * len(found), found, strict=True):
+        gtin = clean_gtin(cell)
+        valid = is_gtin(gtin)
+        if gtin and not valid:
+            gtin = restored_gtin(gtin)
+            valid = is_gtin(gtin)
+            if not valid:
+                reasons.append(Reason.BAD_GTIN)
+        if valid and is_restricted(gtin):
+            reasons.append(Reason.RESTRICTED_GTIN)
+            valid = False
+        gtins.append(gtin if valid else None)
+    return gtins
 
 
-def is_gtin(text: str) -> bool:
-    """Whether a text is a GTIN-8, -12, -13 or -14: digits, not all zero, with a right check digit.
-
-    The check digit makes the sum of the digits, weighted 3 and 1 in turn from the one before it leftwards, a multiple
-    of ten (GS1 General Specifications, section 7.9).
-    """
-    if len(text) not in (8, 12, 13, 14) or not (text.isascii() and text.isdigit()) or not text.strip("0"):
-        return False
-    digits = [int(digit) for digit in reversed(text)]
-    return (sum(digits[0::2]) + 3 * sum(digits[1::2])) % 10 == 0
-
-
-Measure = tuple[float | None, Unit | None]
-
-
-def _measures(
-    cells: list[str] | None,
-    units: list[str] | None,
-    found: list[list[Reason]],
-    *,
-    missing_unit: Unit | None,
-    unit_needed: bool = False,
-) -> list[Measure]:
-    """Each cell's number and unit, the unit from the cell, else from its own column, else `missing_unit`."""
-    if cells is None and units is None:
-        return []
-    measures: list[Measure] = []
-    for at, reasons in enumerate(found):
-        number_text = cells[at].strip() if cells else ""
-        number, unit_text = parse_measure(number_text) if number_text else (None, "")
-        unit_text = unit_text or (units[at].strip() if units else "")
-        if number_text and number is None:
+def _quantities(
+    cells: dict[str, list[str]], matches: dict[str, ColumnMatch], found: list[list[Reason]]
+) -> tuple[list[float | None], list[str | None]]:
+    """Each row's quantity and the name of its unit, which stands behind the number or in a column of its own."""
+    numbers: list[float | None] = []
+    names: list[str | None] = []
+    decimal = matches["quantity"].decimal if "quantity" in matches else ""
+    blank = [""] * len(found)
+    for cell, unit_cell, reasons in zip(cells.get("quantity", blank), cells.get("unit", blank), found, strict=True):
+        number, unit_text = parse_measure(cell, decimal=decimal) if cell.strip() else (None, "")
+        unit_text = unit_text or unit_cell.strip()
+        if cell.strip() and number is None and parse_content(cell, decimal=decimal) is None:
             reasons.append(Reason.BAD_NUMBER)
-        unit = unit_of(unit_text) if unit_text else missing_unit
-        if unit is None and (unit_text or (unit_needed and number is not None)):
+        if number is not None and not 0 < number <= MOST_QUANTITY:
+            reasons.append(Reason.QUANTITY_OUT_OF_RANGE)
+        unit = unit_of(unit_text) if unit_text else None
+        if unit_text and unit is None:
             reasons.append(Reason.UNIT_UNKNOWN)
-        measures.append((number, unit))
-    return measures
+        numbers.append(number)
+        names.append(unit.name if unit else None)
+    return numbers, names
 
 
-def _columns_of(measures: list[Measure], count: int) -> tuple[list[float | None], list[str | None]]:
-    if not measures:
-        return [None] * count, [None] * count
-    return [number for number, _ in measures], [unit.name if unit else None for _, unit in measures]
+def _contents(
+    cells: dict[str, list[str]], matches: dict[str, ColumnMatch], names: list[str], found: list[list[Reason]]
+) -> list[Content | None]:
+    """What each package holds: as its weight or size says, else its name, else its quantity ('6x330ml')."""
+    blank = [""] * len(found)
+    weight, quantity = matches.get("net_weight"), matches.get("quantity")
+    header_unit = split_unit(weight.header)[1] if weight else None
+    contents: list[Content | None] = []
+    for weight_cell, quantity_cell, name, reasons in zip(
+        cells.get("net_weight", blank), cells.get("quantity", blank), names, found, strict=True
+    ):
+        content = None
+        if weight and weight_cell.strip():
+            content = _weight(weight_cell, header_unit, weight.decimal, reasons)
+        content = content or parse_content(name)
+        if content is None and quantity and quantity_cell.strip():
+            content = parse_content(quantity_cell, decimal=quantity.decimal)
+        if content and content.grams is not None and not 0 < content.grams <= MOST_GRAMS:
+            reasons.append(Reason.QUANTITY_OUT_OF_RANGE)
+        contents.append(content)
+    return contents
+
+
+def _weight(cell: str, header_unit: Unit | None, decimal: str, reasons: list[Reason]) -> Content | None:
+    """A cell of the weight's column; a number alone is in the unit that its header names."""
+    content = parse_content(cell, decimal=decimal)
+    if content:
+        return content
+    number, unit_text = parse_measure(cell, decimal=decimal)
+    if number is None:
+        reasons.append(Reason.BAD_NUMBER)
+        return None
+    unit = unit_of(unit_text) if unit_text else header_unit
+    if unit is None or (unit.grams is None and unit.millilitres is None):
+        reasons.append(Reason.UNIT_UNKNOWN)
+        return None
+    grams = number * unit.grams if unit.grams else None
+    millilitres = number * unit.millilitres if unit.millilitres else None
+    return Content(grams, millilitres, 1, cell.strip(), (0, len(cell)), "net", False)
 
 
 def _among(found: list[list[Reason]], chosen: list[Reason]) -> list[list[Reason]]:

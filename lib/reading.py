@@ -1,153 +1,190 @@
 """The customer's file as raw rows with their source lines: `open_source` is the one way in.
 
-Formats: CSV with comma, semicolon, tab or bar, as UTF-8 with or without a byte order mark, plain or gzipped, and
-Parquet. Recognized by content; the file's name decides nothing.
+Delimited text in any encoding, workbooks, JSON, XML and Parquet, compressed or not. What a file is, its content tells;
+its name decides nothing. Every decision is kept as a sentence that a person can check.
 """
 
-import gzip
-import io
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 
-from lib.columns import folded, known_headers
-from lib.delimited import NO_DELIMITER, DelimitedText, Records, detect_delimiter
+from lib.columns import field_of, folded
+from lib.delimited import NO_DELIMITER, DelimitedText, Dialect, detect_dialect
+from lib.encodings import detect_encoding
 from lib.errors import SourceError
+from lib.grids import Grid, IteratedRows, facts, header_decision, with_header, with_known_header
+from lib.json_records import open_json
+from lib.nested import RecordLimits, RecordTable, looks_like_html, looks_like_json, looks_like_xml
 from lib.parquet_source import ParquetTable
-from lib.records import Reason
-from lib.rows import SourceTable, chunk_rows, is_utf8, mended, read_errors, row_chunk
+from lib.rows import SourceTable, read_errors
+from lib.unpacking import Limits, unpacked
+from lib.workbook import Sheet, open_workbook, workbook_kind
+from lib.xml_records import open_xml
 
 SAMPLE_BYTES = 1 << 20
-# A text with more lines than this that are not UTF-8 is taken to be in another encoding altogether.
-STRAY_LINES = 0.1
-
-_MAGIC = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"%PDF": "a PDF",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-    b"BZh": "a bzip2 archive",
-    b"\x28\xb5\x2f\xfd": "a zstd archive",
-}
 _SEND_INSTEAD = "save it as CSV (UTF-8) or Parquet"
+_DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", "\x01": "control-A"}
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """What somebody said about the file in advance, and how much of it is too much."""
+
+    member: str = ""  # the file to read in a zip that holds several
+    sheet: str = ""  # the sheet to read, though others look better
+    limits: Limits = field(default_factory=Limits)
+    record_limits: RecordLimits = field(default_factory=RecordLimits)
 
 
 @contextmanager
-def open_source(path: Path, *, name: str) -> Iterator[SourceTable]:
+def open_source(path: Path, *, name: str, options: ReadingOptions | None = None) -> Iterator[SourceTable]:
     """Open a local file that people know by `name`.
 
     Raises SourceError, here or while the chunks are read, when it is not a table in a known format.
     """
+    options = options or ReadingOptions()
     with ExitStack() as stack:
+        found = stack.enter_context(unpacked(path, name=name, member=options.member, limits=options.limits))
+        packing = {"compression": found.compression, "member": found.member}
+        decisions = []
+        if found.compression:
+            inside = f", the file {found.member!r} in it" if found.member else ""
+            decisions.append(f"Compression: {found.compression}{inside}.")
         with read_errors(name):
-            file = stack.enter_context(path.open("rb"))
-            start = file.read(4)
-            file.seek(0)
-            table: SourceTable = (
-                ParquetTable(path, name) if start == b"PAR1" else _delimited_table(file, start, name, stack)
-            )
+            table = _opened(found.path, name, options, stack)
+        table.format |= packing
+        table.decisions[:0] = decisions
         yield table
 
 
-def _delimited_table(file: Any, start: bytes, name: str, stack: ExitStack) -> "_DelimitedTable":
-    compressed = start[:2] == b"\x1f\x8b"
-    binary = stack.enter_context(gzip.GzipFile(fileobj=file)) if compressed else file
-    sample = binary.read(SAMPLE_BYTES)
-    binary.seek(0)
-    text = _decoded_sample(sample, name)
-    bom = text.startswith("\ufeff")
-    text = text.removeprefix("\ufeff")
-    # Excel's own hint, on a line before the header.
-    hint = re.match(r'"?sep=(.)"?\r?\n', text)
-    headers = known_headers()
-    delimiter = hint[1] if hint else detect_delimiter(text, known=lambda row: sum(folded(h) in headers for h in row))
-    # Bytes that are not UTF-8 spoil their row, not the file: they pass as surrogates to be found.
-    stream = io.TextIOWrapper(
-        cast("Any", binary), "utf-8-sig" if bom else "utf-8", errors="surrogateescape", newline=""
-    )
-    stack.callback(stream.detach)
-    if hint:
-        stream.readline()
-    recognized = {
-        "format": "CSV",
-        "compression": "gzip" if compressed else None,
-        "encoding": "UTF-8 with byte order mark" if bom else "UTF-8",
-        "delimiter": None if delimiter == NO_DELIMITER else delimiter,
-    }
-    text_table = DelimitedText(stream, delimiter=delimiter, name=name, first_line=2 if hint else 1)
-    return _DelimitedTable(text_table, name=name, recognized=recognized)
-
-
-def _decoded_sample(sample: bytes, name: str) -> str:
-    """The first part of a text file; SourceError when it is empty, no text, of another format or encoding."""
-    if not sample.strip():
+def _opened(path: Path, name: str, options: ReadingOptions, stack: ExitStack) -> SourceTable:
+    kind = workbook_kind(path, name=name)
+    if kind:
+        workbook = stack.enter_context(open_workbook(path, name=name, limits=options.limits))
+        return _workbook_table(workbook.format, workbook.sheets, name, options)
+    with path.open("rb") as file:
+        sample = file.read(SAMPLE_BYTES)
+    if sample.startswith(b"PAR1"):
+        return ParquetTable(path, name)
+    if not sample.strip(b" \r\n\t\xef\xbb\xbf\0\xff\xfe"):
         raise SourceError(f"{name}: the file is empty; send one with a header and products")
-    known = next((what for magic, what in _MAGIC.items() if sample.startswith(magic)), None)
-    if known:
-        raise SourceError(f"{name}: this is {known}, which is not read yet; {_SEND_INSTEAD}")
-    if b"\0" in sample:
-        line = sample[: sample.index(b"\0")].count(b"\n") + 1
-        raise SourceError(f"{name}: not a text file (a zero byte on line {line}); {_SEND_INSTEAD}")
-    text = sample.decode("utf-8", errors="surrogateescape")
-    if text.lstrip("\ufeff \r\n\t")[:1] in ("<", "{", "["):
-        raise SourceError(f"{name}: this looks like XML, HTML or JSON, which is not read yet; {_SEND_INSTEAD}")
-    # The last line may be cut within a letter.
-    lines = text.splitlines() if len(sample) < SAMPLE_BYTES else text.splitlines()[:-1]
-    bad = [number for number, line in enumerate(lines, start=1) if not is_utf8(line)]
-    if len(bad) > STRAY_LINES * len(lines):
-        byte = next(ord(letter) - 0xDC00 for letter in lines[bad[0] - 1] if "\udc80" <= letter <= "\udcff")
-        raise SourceError(f"{name}: not UTF-8 text (byte 0x{byte:02X} on line {bad[0]}); {_SEND_INSTEAD}")
-    return text
+    if looks_like_json(sample):
+        return _record_table(open_json(path, name=name, limits=options.record_limits))
+    if looks_like_html(sample):
+        raise SourceError(f"{name}: this is a web page without a table of products; {_SEND_INSTEAD}")
+    if looks_like_xml(sample):
+        return _record_table(open_xml(path, name=name, limits=options.record_limits))
+    return _text_table(path, sample, name, stack)
 
 
-class _DelimitedTable:
-    def __init__(self, text: DelimitedText, *, name: str, recognized: dict[str, Any]) -> None:
-        self._name = name
-        self._text = text
-        self.header_line, header = self._text.header()
-        self.header = [mended(cell)[0] for cell in header]
-        self.format = recognized
+class _GridTable:
+    """A SourceTable of one or several grids with the same header."""
+
+    def __init__(self, grids: list[tuple[str | None, Grid]], format: dict[str, Any], decisions: list[str]) -> None:
+        self._grids = grids
+        self.header = grids[0][1].header.names
+        self.header_line = grids[0][1].header_line
+        self.format = format
+        self.decisions = decisions
+        self.sample = list(chain.from_iterable(grid.sample for _, grid in grids))
 
     @property
     def blank_lines(self) -> int:
-        return self._text.blank_lines
+        return sum(grid.source.blank_lines for _, grid in self._grids)
 
     def chunks(self) -> Iterator[pa.Table]:
-        while True:
-            with read_errors(self._name):
-                records = self._text.chunk(chunk_rows(len(self.header)))
-            if not records.rows:
-                return
-            yield self._table(records)
+        for sheet, grid in self._grids:
+            yield from grid.chunks(sheet=sheet)
 
-    def _table(self, records: Records) -> pa.Table:
-        width = len(self.header)
-        rows = records.rows
-        extra: dict[int, list[str]] = {}
-        problems: dict[int, list[str]] = {at: [Reason.OPEN_QUOTE.value] for at in records.open_quotes}
-        if set(map(len, rows)) != {width}:
-            for at, row in enumerate(rows):
-                if len(row) > width and any(cell.strip() for cell in row[width:]):
-                    extra[at] = row[width:]
-                    problems.setdefault(at, []).append(Reason.TOO_MANY_CELLS.value)
-                rows[at] = row[:width] + [""] * (width - len(row))
-        try:
-            return row_chunk(records.lines, list(zip(*rows, strict=True)), extra, problems)
-        except UnicodeEncodeError:
-            self._mend_encoding(rows, extra, problems)
-            return row_chunk(records.lines, list(zip(*rows, strict=True)), extra, problems)
 
-    @staticmethod
-    def _mend_encoding(rows: list[list[str]], extra: dict[int, list[str]], problems: dict[int, list[str]]) -> None:
-        for at, row in enumerate(rows):
-            cells, more = [mended(cell) for cell in row], [mended(cell) for cell in extra.get(at, [])]
-            if any(changed for _, changed in (*cells, *more)):
-                rows[at] = [cell for cell, _ in cells]
-                if more:
-                    extra[at] = [cell for cell, _ in more]
-                problems.setdefault(at, []).append(Reason.BAD_ENCODING.value)
+def _text_table(path: Path, sample: bytes, name: str, stack: ExitStack) -> SourceTable:
+    encoding = detect_encoding(sample, cut=len(sample) == SAMPLE_BYTES)
+    if encoding is None:
+        raise SourceError(f"{name}: not a text file, nor one of a kind that is read; {_SEND_INSTEAD}")
+    stream = stack.enter_context(path.open(encoding=encoding.codec, errors="surrogateescape", newline=""))
+    text = stream.read(len(sample))
+    stream.seek(0)
+    # Excel's own hint, on a line before the header.
+    hint = re.match(r'"?sep=(.)"?\r?\n', text)
+    if hint:
+        first = stream.readline()
+        text = text[len(first) :]
+    dialect = detect_dialect(text, known=lambda cells: len({field_of(cell) for cell in cells} - {None}))
+    if hint:
+        dialect = Dialect(hint[1], dialect.width, dialect.backslashes, "the file's first line says so")
+    rows = DelimitedText(stream, dialect=dialect, name=name, first_line=2 if hint else 1)
+    with read_errors(name):
+        grid = with_header(rows, field_of=field_of)
+    if not grid.header.names:
+        raise SourceError(f"{name}: the file has no rows; send one with a header and products")
+    delimiter = None if dialect.delimiter == NO_DELIMITER else dialect.delimiter
+    named = _DELIMITER_NAMES.get(delimiter or "", delimiter)
+    shown = f"text with {named} between cells" if delimiter else "text of one column"
+    decisions = [
+        f"Format: {shown}, because {dialect.reason}.",
+        f"Encoding: {encoding.label}, because {encoding.reason}.",
+        header_decision(grid),
+    ]
+    recognized = facts(format="delimited text", encoding=encoding.label, delimiter=delimiter)
+    return _GridTable([(None, grid)], recognized, decisions)
+
+
+def _record_table(records: RecordTable) -> SourceTable:
+    grid = with_known_header(IteratedRows(records.rows()), records.header)
+    numbers = "" if records.numbering == "line" else "; rows are numbered, as several stand on a line"
+    decisions = [f"Format: {records.format}, {records.where}{numbers}.", f"Encoding: {records.encoding}."]
+    return _GridTable([(None, grid)], facts(format=records.format, encoding=records.encoding), decisions)
+
+
+def _workbook_table(format: str, sheets: list[Sheet], name: str, options: ReadingOptions) -> SourceTable:
+    """The sheet with the products, and those with the same header."""
+    chosen = [sheet for sheet in sheets if sheet.name == options.sheet] if options.sheet else _candidates(sheets)
+    if not chosen:
+        shown = ", ".join(repr(sheet.name) for sheet in sheets)
+        raise SourceError(f"{name}: there is no sheet {options.sheet!r}; it has {shown}")
+    grids = {sheet.name: with_header(IteratedRows(sheet.rows()), field_of=field_of) for sheet in chosen}
+    filled = {title: grid for title, grid in grids.items() if grid.sample}
+    if not filled:
+        raise SourceError(f"{name}: no sheet has products below a header; send one that has")
+    best = max(
+        filled.values(), key=lambda grid: (_known(grid) > 0, "name" in _fields(grid), _known(grid), len(grid.sample))
+    )
+    key = [folded(header) for header in best.header.names]
+    read = {title: grid for title, grid in filled.items() if grid is best or _same(grid, key)}
+    decisions = [f"Format: {format}."]
+    if len(sheets) > 1:
+        left = [repr(sheet.name) + (" (hidden)" if sheet.hidden else "") for sheet in sheets if sheet.name not in read]
+        shown = ", ".join(map(repr, read))
+        rest = f"; not read: {', '.join(left)}" if left else ""
+        decisions.append(f"Sheets: {shown}, because their headers fit products best{rest}.")
+    decisions.append(header_decision(best, unit="row"))
+    table = _GridTable(
+        [(title if len(read) > 1 else None, grid) for title, grid in read.items()],
+        facts(format=format, sheets=list(read)),
+        decisions,
+    )
+    table.header, table.header_line = best.header.names, best.header_line
+    return table
+
+
+def _candidates(sheets: list[Sheet]) -> list[Sheet]:
+    """The sheets that a person sees; the hidden ones only where there are no others."""
+    return [sheet for sheet in sheets if not sheet.hidden] or sheets
+
+
+def _same(grid: Grid, key: list[str]) -> bool:
+    return bool(any(key)) and grid.header.rows > 0 and [folded(header) for header in grid.header.names] == key
+
+
+def _fields(grid: Grid) -> set[str | None]:
+    return {field_of(header) for header in grid.header.names} - {None}
+
+
+def _known(grid: Grid) -> int:
+    return len(_fields(grid))

@@ -34,9 +34,13 @@ class Reason(StrEnum):
 
     MISSING_NAME = "missing-name"
     NAME_TOO_SHORT = "name-too-short"
+    NOT_A_PRODUCT = "not-a-product"
     BAD_GTIN = "bad-gtin"
+    RESTRICTED_GTIN = "restricted-gtin"
+    SHARED_GTIN = "shared-gtin"
     BAD_NUMBER = "bad-number"
     UNIT_UNKNOWN = "unit-unknown"
+    QUANTITY_OUT_OF_RANGE = "quantity-out-of-range"
     DUPLICATE = "duplicate"
     TOO_MANY_CELLS = "too-many-cells"
     OPEN_QUOTE = "open-quote"
@@ -48,12 +52,16 @@ SENTENCES = {
     Reason.MISSING_NAME: "The product has no name.",
     Reason.NAME_TOO_SHORT: "The name has fewer than two letters or digits, too little to tell what the product is.",
     Reason.BAD_GTIN: "The GTIN is not 8, 12, 13 or 14 digits with a right check digit.",
+    Reason.NOT_A_PRODUCT: "The row is a total or a note below the products, not a product.",
+    Reason.RESTRICTED_GTIN: "The GTIN is of a range for use within one shop; elsewhere it is another product.",
+    Reason.SHARED_GTIN: "An earlier row has the same GTIN with another name.",
+    Reason.QUANTITY_OUT_OF_RANGE: "A quantity is zero, negative or beyond a million, or a content is over a tonne.",
     Reason.BAD_NUMBER: "A quantity or weight is not a number.",
     Reason.UNIT_UNKNOWN: "A unit of measure is not one we know (config/units.toml), or a weight has none.",
     Reason.DUPLICATE: "The row is the same as an earlier one in every cell.",
     Reason.TOO_MANY_CELLS: "The row has more cells than the header, so its cells may stand in the wrong columns.",
     Reason.OPEN_QUOTE: "A quotation mark is not closed within 1,000 lines, so the row was taken to end with its line.",
-    Reason.BAD_ENCODING: "The row has bytes that are not UTF-8; they were read as Windows-1252.",
+    Reason.BAD_ENCODING: "The row has bytes that do not fit the file's encoding; they were read as Windows-1252.",
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from lib.columns import ColumnMatch
 from lib.errors import AccountingError
 from lib.records import SENTENCES, BatchResult, Outcome, Reason
 from lib.results import FILES
@@ -40,17 +41,18 @@ def build_report(
     staged = plan.staged
     kept = tally.outcomes[Outcome.CATEGORIZED] + tally.outcomes[Outcome.REVIEW]
     if catalog.rows != kept:
-        raise AccountingError(f"{staged.source}: {kept} rows were kept but the catalog holds {catalog.rows}")
+        raise AccountingError(f"{staged.source.uri}: {kept} rows were kept but the catalog holds {catalog.rows}")
     job = folder(plan.job_uri)
     by_number = sorted(results, key=lambda result: result.number)
     return {
         "report_version": REPORT_VERSION,
         "job_id": plan.job_id,
         "source": {
-            "uri": staged.source,
-            "sha256": staged.sha256,
-            "bytes": staged.size,
+            "uri": staged.source.uri,
+            "sha256": staged.source.sha256,
+            "bytes": staged.source.size,
             **staged.format,
+            "decisions": [*staged.decisions, *(_column_decision(match) for match in staged.columns)],
             "header": staged.header,
             "header_line": staged.header_line,
             "blank_lines": staged.blank_lines,
@@ -114,6 +116,12 @@ def summary(report: dict[str, Any]) -> str:
 def now() -> str:
     """The time in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _column_decision(match: ColumnMatch) -> str:
+    sure = "" if match.confidence >= 0.9 else f" (confidence {match.confidence:.2f})"
+    numbers = f" Its decimal mark is {match.decimal!r}: {match.decimal_reason}." if match.decimal else ""
+    return f"Column {match.header!r} is the {match.field.replace('_', ' ')}, because {match.reason}{sure}.{numbers}"
 
 
 def _by_count(counts: dict[str, int]) -> dict[str, int]:

@@ -46,10 +46,12 @@ def batch_schema(header: list[str]) -> pa.Schema:
     return pa.schema(
         [
             ("line", pa.int64()),
+            ("sheet", pa.string()),
             ("outcome", pa.string()),
             *((name, pa.string()) for name in cell_columns(header)),
             ("extra", pa.list_(pa.string())),
             ("same_as", pa.int64()),
+            ("gtin_as", pa.int64()),
             ("reasons", pa.string()),
             *PRODUCT_COLUMNS.items(),
             *CATEGORY_COLUMNS.items(),
@@ -60,15 +62,17 @@ def batch_schema(header: list[str]) -> pa.Schema:
 class ResultFiles:
     """Writes the tables of results from batches' results; nothing is visible before all of it is written."""
 
-    def __init__(self, job: Folder, *, header: list[str], extra_cells: bool, stack: ExitStack) -> None:
-        ours = ["line", "extra_cells", *PRODUCT_COLUMNS, *CATEGORY_COLUMNS, "reasons", "explanation"]
+    def __init__(self, job: Folder, *, header: list[str], sheets: bool, extra_cells: bool, stack: ExitStack) -> None:
+        ours = ["line", "sheet", "extra_cells", *PRODUCT_COLUMNS, *CATEGORY_COLUMNS, "reasons", "explanation"]
         self._cells = cell_columns(header)
         # The same names in all files, so that they can be laid side by side.
         self._headers = unique_headers(header, taken=ours)
         self._extra_cells = extra_cells
+        self._where = ["line", "sheet"] if sheets else ["line"]
         kept = pa.schema(
             [
                 ("line", pa.int64()),
+                *([("sheet", pa.string())] if sheets else ()),
                 *((name, pa.string()) for name in self._headers),
                 *([("extra_cells", pa.string())] if extra_cells else ()),
                 *PRODUCT_COLUMNS.items(),
@@ -86,7 +90,7 @@ class ResultFiles:
 
     def write(self, rows: pa.Table) -> None:
         """Add rows of a batch's result (batch_schema) to the files they belong in."""
-        raw = rows.select(["line", *self._cells]).rename_columns(["line", *self._headers])
+        raw = rows.select([*self._where, *self._cells]).rename_columns([*self._where, *self._headers])
         if self._extra_cells:
             raw = raw.append_column("extra_cells", pc.binary_join(rows["extra"], BETWEEN))
         kept = raw
@@ -102,27 +106,31 @@ class ResultFiles:
 
 
 def _with_reasons(raw: pa.Table, rows: pa.Table) -> pa.Table:
-    explained = zip(rows["reasons"].to_pylist(), rows["same_as"].to_pylist(), strict=True)
+    explained = zip(*(rows[name].to_pylist() for name in ("reasons", "same_as", "gtin_as")), strict=True)
     explanations = pa.array([explain(*row) for row in explained], pa.string())
     return raw.append_column("reasons", rows["reasons"]).append_column("explanation", explanations)
 
 
 @contextmanager
-def result_files(job: Folder, *, header: list[str], extra_cells: bool) -> Iterator[ResultFiles]:
+def result_files(job: Folder, *, header: list[str], sheets: bool, extra_cells: bool) -> Iterator[ResultFiles]:
     """All files of results, open for writing; they appear in the job's folder when the block ends without error.
 
-    `extra_cells` gives each a column for the cells beyond the header's.
+    `sheets` gives each a column for the row's sheet, `extra_cells` one for the cells beyond the header's.
     """
     with ExitStack() as stack:
-        yield ResultFiles(job, header=header, extra_cells=extra_cells, stack=stack)
+        yield ResultFiles(job, header=header, sheets=sheets, extra_cells=extra_cells, stack=stack)
 
 
-def explain(reasons: str, same_as: int | None) -> str:
-    """The sentences of a row's reason codes; a duplicate names the line it repeats."""
-    sentences = [SENTENCES[Reason(code)] for code in reasons.split(BETWEEN)]
-    if same_as is not None:
-        repeated = SENTENCES[Reason.DUPLICATE]
-        sentences = [s.replace("an earlier one", f"line {same_as}") if s == repeated else s for s in sentences]
+def explain(reasons: str, same_as: int | None, gtin_as: int | None) -> str:
+    """The sentences of a row's reason codes; a repeated row or GTIN names the line of the first."""
+    lines = {Reason.DUPLICATE: ("an earlier one", same_as), Reason.SHARED_GTIN: ("An earlier row", gtin_as)}
+    sentences = []
+    for code in reasons.split(BETWEEN):
+        sentence = SENTENCES[Reason(code)]
+        words, line = lines.get(Reason(code), ("", None))
+        if line is not None:
+            sentence = sentence.replace(words, f"{'L' if words[0] == 'A' else 'l'}ine {line}")
+        sentences.append(sentence)
     return " ".join(sentences)
 
 

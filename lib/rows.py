@@ -17,6 +17,7 @@ CHUNK_CELLS = 400_000
 # Every chunk has these columns, then the cells: c0, c1, ... as strings.
 ROW_COLUMNS = {
     "line": pa.int64(),  # 1-based line a row begins on; in Parquet, its 1-based number
+    "sheet": pa.string(),  # the sheet of a workbook that has several with products, else null
     "extra": pa.list_(pa.string()),  # the cells beyond the header's last column, null where there are none
     "problems": pa.list_(pa.string()),  # Reasons that reading found, null where there are none
 }
@@ -26,8 +27,10 @@ class SourceTable(Protocol):
     """An opened source: what was recognized, and its rows in chunks, once."""
 
     header: list[str]
-    header_line: int  # 0 when the header is not a line of the file (Parquet)
-    format: dict[str, Any]  # for the report: format, compression, encoding, delimiter
+    header_line: int  # 0 when there is none, or it is not a line of the file (Parquet, JSON, XML)
+    format: dict[str, Any]  # for the report: format, compression, member, encoding, delimiter, sheets
+    decisions: list[str]  # what was recognized and why, a sentence each
+    sample: list[list[str]]  # some of the first rows, to judge columns by
 
     @property
     def blank_lines(self) -> int:
@@ -47,10 +50,18 @@ def chunk_rows(columns: int) -> int:
     return max(1, min(CHUNK_ROWS, CHUNK_CELLS // max(columns, 1)))
 
 
-def row_chunk(lines: Any, columns: list[Any], extra: dict[int, list[str]], problems: dict[int, list[str]]) -> pa.Table:
+def row_chunk(
+    lines: Any,
+    columns: list[Any],
+    extra: dict[int, list[str]],
+    problems: dict[int, list[str]],
+    *,
+    sheet: str | None = None,
+) -> pa.Table:
     """A table of ROW_COLUMNS and cells; `extra` and `problems` by position, for the rows that have any."""
     count = len(lines)
-    arrays: list[pa.Array] = [pa.array(lines, ROW_COLUMNS["line"])]
+    sheets = pa.nulls(count, pa.string()) if sheet is None else pa.repeat(sheet, count)
+    arrays: list[pa.Array] = [pa.array(lines, ROW_COLUMNS["line"]), sheets]
     for sparse, name in ((extra, "extra"), (problems, "problems")):
         kind = ROW_COLUMNS[name]
         arrays.append(pa.array([sparse.get(i) for i in range(count)], kind) if sparse else pa.nulls(count, kind))

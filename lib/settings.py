@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from lib.errors import SettingsError
 from lib.records import Reason
+from lib.unpacking import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_FILE = ROOT / "config" / "default.toml"
@@ -31,6 +32,26 @@ class BatchSettings(_Section):
     rows_at_least: Annotated[int, Field(strict=True, ge=1)]
     rows_at_most: Annotated[int, Field(strict=True, ge=1)]
     most: Annotated[int, Field(strict=True, ge=1, le=METAFLOW_SPLITS)]
+
+
+class ReadingSettings(_Section):
+    """How much a file may hold before it is refused."""
+
+    unpacked_gigabytes: Annotated[float, Field(gt=0)]
+    unpacked_ratio: Annotated[int, Field(strict=True, ge=1)]
+    workbook_cells: Annotated[int, Field(strict=True, ge=1)]
+    workbook_gigabytes: Annotated[float, Field(gt=0)]
+    workbook_seconds: Annotated[int, Field(strict=True, ge=1)]
+
+    def limits(self) -> Limits:
+        """The same in bytes, for those who read."""
+        return Limits(
+            unpacked_bytes=int(self.unpacked_gigabytes * 2**30),
+            unpacked_ratio=self.unpacked_ratio,
+            workbook_cells=self.workbook_cells,
+            workbook_memory_bytes=int(self.workbook_gigabytes * 2**30),
+            workbook_seconds=self.workbook_seconds,
+        )
 
 
 class ValidationSettings(_Section):
@@ -57,6 +78,7 @@ class Settings(_Section):
     database_url: str
     keep_shards: Annotated[bool, Field(strict=True)]
     batches: BatchSettings
+    reading: ReadingSettings
     validation: ValidationSettings
 
     @property

@@ -1,23 +1,21 @@
 """The source's raw cells into Parquet shards in the job's folder, with a ledger of its lines and repeated rows."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.columns import ColumnMatch, match_columns
 from lib.errors import SourceError, StorageError
-from lib.reading import open_source
+from lib.reading import ReadingOptions, open_source
 from lib.records import Batch, Shard
-from lib.rows import ROW_COLUMNS, SourceTable
+from lib.rows import SourceTable
+from lib.seen_rows import SeenRows
 from lib.storage import Folder, split_uri
 
 # Intermediate files of a job lie below this prefix until it has succeeded.
@@ -28,13 +26,21 @@ SHARD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
+class Source:
+    """The customer's file."""
+
+    uri: str  # as the user gave it, made absolute
+    sha256: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
 class Staged:
     """What staging found and wrote."""
 
-    source: str  # as the user gave it, made absolute
-    sha256: str
-    size: int  # bytes
-    format: dict[str, Any]
+    source: Source
+    format: dict[str, Any]  # rows.SourceTable's
+    decisions: tuple[str, ...]  # what was recognized and why, a sentence each
     header: list[str]
     header_line: int
     columns: tuple[ColumnMatch, ...]
@@ -45,11 +51,19 @@ class Staged:
     ledger: Shard  # a row for each of the source's: its line, and the line of the first that is equal
 
 
-def stage(source: str, *, job: Folder, accept: Callable[[str], None] = lambda sha256: None) -> Staged:
+def stage(
+    source: str,
+    *,
+    job: Folder,
+    accept: Callable[[str], None] = lambda sha256: None,
+    options: ReadingOptions | None = None,
+    told: Mapping[str, str] | None = None,
+) -> Staged:
     """Read the source and write its shards; of its content only the header is interpreted.
 
-    `accept` may raise for a source of this SHA-256 before anything is written. Raises SourceError when the source is
-    missing, unreadable, without rows or without names, StorageError when the job's folder can't be written.
+    `options` and `told` (our field -> header) are what somebody said of the file in advance. `accept` may raise for a
+    source of this SHA-256 before anything is written. Raises SourceError when the source is missing, unreadable,
+    without rows or without names, StorageError when the job's folder can't be written.
     """
     place, name = split_uri(source)
     with ExitStack() as stack:
@@ -60,35 +74,36 @@ def stage(source: str, *, job: Folder, accept: Callable[[str], None] = lambda sh
             raise SourceError(f"{error}{advice}") from None
         sha256 = sha256_of(path)
         accept(sha256)
-        return _stage_file(path, place.uri_of(name), sha256, job)
+        shown = place.uri_of(name)
+        table = stack.enter_context(open_source(path, name=shown, options=options))
+        columns = match_columns(table.header, source=shown, sample=table.sample, told=told)
+        return _stage_table(table, columns, Source(shown, sha256, path.stat().st_size), job)
 
 
-def _stage_file(path: Path, shown: str, sha256: str, job: Folder) -> Staged:
-    prefix = f"{SHARDS}/{sha256[:12]}"
-    with open_source(path, name=shown) as table:
-        columns = match_columns(table.header, source=shown)
-        seen = _SeenRows()
-        shards = list(_write_shards(table, seen, job, prefix))
-        if not shards:
-            raise SourceError(f"{shown}: there is a header but no products below it; send a file with products")
-        ledger = f"{prefix}-ledger.parquet"
-        with job.writing(ledger) as target:
-            pq.write_table(seen.ledger(), target, row_group_size=SHARD_ROWS, compression="zstd")
-            ledger_sha256 = sha256_of(target)
-        return Staged(
-            source=shown,
-            sha256=sha256,
-            size=path.stat().st_size,
-            format=table.format,
-            header=table.header,
-            header_line=table.header_line,
-            columns=tuple(columns),
-            rows=sum(shard.rows for shard in shards),
-            rows_with_extra_cells=seen.rows_with_extra_cells,
-            blank_lines=table.blank_lines,
-            shards=tuple(shards),
-            ledger=Shard(ledger, 0, sum(shard.rows for shard in shards), ledger_sha256),
-        )
+def _stage_table(table: SourceTable, columns: list[ColumnMatch], source: Source, job: Folder) -> Staged:
+    prefix = f"{SHARDS}/{source.sha256[:12]}"
+    seen = SeenRows(columns)
+    shards = list(_write_shards(table, seen, job, prefix))
+    if not shards:
+        raise SourceError(f"{source.uri}: there is a header but no products below it; send a file with products")
+    ledger = f"{prefix}-ledger.parquet"
+    with job.writing(ledger) as target:
+        pq.write_table(seen.ledger(), target, row_group_size=SHARD_ROWS, compression="zstd")
+        ledger_sha256 = sha256_of(target)
+    rows = sum(shard.rows for shard in shards)
+    return Staged(
+        source=source,
+        format=table.format,
+        decisions=tuple(table.decisions),
+        header=table.header,
+        header_line=table.header_line,
+        columns=tuple(columns),
+        rows=rows,
+        rows_with_extra_cells=seen.rows_with_extra_cells,
+        blank_lines=table.blank_lines,
+        shards=tuple(shards),
+        ledger=Shard(ledger, 0, rows, ledger_sha256),
+    )
 
 
 def sha256_of(path: Path) -> str:
@@ -114,7 +129,7 @@ def opened(shard: Shard, *, job: Folder) -> Iterator[pq.ParquetFile]:
         yield file
 
 
-def _write_shards(table: SourceTable, seen: "_SeenRows", job: Folder, prefix: str) -> Iterator[Shard]:
+def _write_shards(table: SourceTable, seen: SeenRows, job: Folder, prefix: str) -> Iterator[Shard]:
     chunks = table.chunks()
     chunk = next(chunks, None)
     first_row = 0
@@ -139,54 +154,16 @@ def _shard_writer(target: Path, schema: pa.Schema) -> pq.ParquetWriter:
     return pq.ParquetWriter(target, schema, compression="zstd", compression_level=1, use_dictionary=False)
 
 
-class _SeenRows:
-    """The source line of every row, and which rows equal an earlier one in every cell.
-
-    Takes 16 bytes a row while rows are added and about 45 at its peak, in `ledger`. Rows are compared by a 64-bit hash:
-    among ten million different ones the odds that any two agree are 3 in a million (n²/2⁶⁵).
-    """
-
-    def __init__(self) -> None:
-        self._hashes: list[npt.NDArray[np.int64]] = []
-        self._lines: list[npt.NDArray[np.int64]] = []
-        self.rows_with_extra_cells = 0
-
-    def add(self, chunk: pa.Table) -> None:
-        cells: list[Iterable[Any]] = [chunk[name].to_pylist() for name in chunk.column_names if name not in ROW_COLUMNS]
-        with_extra_cells = chunk.num_rows - chunk["extra"].null_count
-        self.rows_with_extra_cells += with_extra_cells
-        extra = chunk["extra"].to_pylist() if with_extra_cells else repeat(None, chunk.num_rows)
-        rows = zip(*cells, (tuple(more or ()) for more in extra), strict=True)
-        self._hashes.append(np.fromiter(map(hash, rows), np.int64, chunk.num_rows))
-        self._lines.append(chunk["line"].to_numpy())
-
-    def ledger(self) -> pa.Table:
-        """Columns line and same_as, the line of the first row that is equal, null where there is none before."""
-        hashes, lines = np.concatenate(self._hashes), np.concatenate(self._lines)
-        self._hashes, self._lines = [], []
-        order = np.argsort(hashes, kind="stable")
-        hashes = hashes[order]
-        repeats = np.flatnonzero(hashes[1:] == hashes[:-1]) + 1  # places in the order, of rows that are not the first
-        is_first = np.ones(len(lines), bool)
-        is_first[repeats] = False
-        firsts = np.flatnonzero(is_first)
-        first_of_each = order[firsts[np.searchsorted(firsts, repeats, side="right") - 1]]
-        del hashes, firsts
-        same_as = np.zeros_like(lines)
-        same_as[order[repeats]] = lines[first_of_each]
-        return pa.table({"line": lines, "same_as": pa.array(same_as, mask=same_as == 0)})
-
-
 def read_ledger(ledger: Shard, *, first_row: int, rows: int, job: Folder) -> pa.Table:
-    """The ledger's rows [first_row, first_row + rows), columns line and same_as."""
+    """The ledger's rows [first_row, first_row + rows): the columns of seen_rows.LEDGER_COLUMNS."""
     with opened(ledger, job=job) as file:
         groups = range(first_row // SHARD_ROWS, -(-(first_row + rows) // SHARD_ROWS))
         return file.read_row_groups(list(groups)).slice(first_row % SHARD_ROWS, rows)
 
 
 def read_batch(batch: Batch, *, ledger: Shard, job: Folder) -> Iterator[pa.Table]:
-    """The staged rows of a batch in order, a row group at a time, with the ledger's column `same_as`."""
-    same_as = read_ledger(ledger, first_row=batch.first_row, rows=batch.rows, job=job)["same_as"]
+    """The staged rows of a batch in order, a row group at a time, with the ledger's columns but `line`."""
+    known = read_ledger(ledger, first_row=batch.first_row, rows=batch.rows, job=job).drop_columns("line")
     stop = batch.first_row + batch.rows
     for shard in batch.shards:
         with opened(shard, job=job) as file:
@@ -196,5 +173,8 @@ def read_batch(batch: Batch, *, ledger: Shard, job: Folder) -> Iterator[pa.Table
                 first, last = max(at, batch.first_row), min(at + count, stop)
                 if first < last:
                     rows = file.read_row_group(group).slice(first - at, last - first)
-                    yield rows.append_column("same_as", same_as.slice(first - batch.first_row, last - first))
+                    known_here = known.slice(first - batch.first_row, last - first)
+                    for name in known.column_names:
+                        rows = rows.append_column(name, known_here[name])
+                    yield rows
                 at += count

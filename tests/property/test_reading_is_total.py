@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lib.batching import plan_batches
 from lib.columns import ColumnMatch
-from lib.delimited import DelimitedText
+from lib.delimited import DelimitedText, Dialect
 from lib.errors import ShelfsortError
 from lib.products import to_products
 from lib.quantities import parse_measure, parse_number, unit_of
@@ -27,7 +27,7 @@ TABLE_BYTES = st.lists(
     ),
     max_size=60,
 ).map(b"".join)
-CELLS = st.text(st.characters(codec="utf-8"), max_size=12)
+CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.sampled_from("\n\r\t"), max_size=12)
 ALL_REASONS = ValidationSettings(reject=list(Reason), warn=[])
 
 
@@ -39,11 +39,11 @@ def test_parsing_is_total(content: bytes) -> None:
         path.write_bytes(content)
         try:
             with open_source(path, name="products.csv") as table:
-                columns = [ColumnMatch("name", 0, table.header[0])]
+                columns = [ColumnMatch("name", 0, table.header[0], 1.0, "")]
                 for chunk in table.chunks():
-                    rows = chunk.append_column("same_as", chunk["line"])
+                    rows = chunk.append_column("same_as", chunk["line"]).append_column("gtin_as", chunk["line"])
                     products = to_products(rows, columns=columns, validation=ALL_REASONS)
-                    assert len(products.names) == chunk.num_rows
+                    assert len(products.texts) == chunk.num_rows
         except ShelfsortError as error:
             assert "\n" not in str(error)
 
@@ -52,7 +52,7 @@ def test_parsing_is_total(content: bytes) -> None:
 @settings(max_examples=1000, deadline=None)
 def test_every_line_is_in_a_record_or_blank(content: bytes) -> None:
     text = content.decode("latin-1")
-    table = DelimitedText(io.StringIO(text, newline=""), delimiter=";", name="products.csv")
+    table = DelimitedText(io.StringIO(text, newline=""), dialect=Dialect(";", 2), name="products.csv")
     records = table.chunk(1000)
     assert table.line == 1 + len(io.StringIO(text, newline="").readlines())
     assert records.lines == sorted(set(records.lines))
@@ -70,11 +70,7 @@ def test_batches_concatenate_to_the_input(rows: list[list[str]], count: int) -> 
         with source.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["sku", "name"], *rows])
         job = LocalFolder(Path(folder, "job"))
-        try:
-            staged = stage(str(source), job=job)
-        except ShelfsortError:
-            assert "\0" in source.read_text("utf-8")  # taken for a binary file
-            return
+        staged = stage(str(source), job=job)
         batches = plan_batches(list(staged.shards), count=min(count, staged.rows))
         tables = [table for batch in batches for table in read_batch(batch, ledger=staged.ledger, job=job)]
         assert [[row["c0"], row["c1"]] for table in tables for row in table.to_pylist()] == rows

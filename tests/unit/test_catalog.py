@@ -24,6 +24,7 @@ SCHEMA = pa.schema(
         "confidence": pa.float64(),
         "needs_review": pa.bool_(),
         "model_version": pa.string(),
+        "sheet": pa.string(),
     }
 )
 OAT = (2, "Oat drink", "S-1", "4006381333931", "Oatly", "plant-drinks", 0.9312, False, "m1")
@@ -46,7 +47,9 @@ def stream(*tables: list[Row]) -> Callable[[], Iterator[pa.Table]]:
 
     def tables_of() -> Iterator[pa.Table]:
         for rows in tables:
-            yield pa.table([list(column) for column in zip(*rows, strict=True)] or [[]] * len(SCHEMA), schema=SCHEMA)
+            on_no_sheet = [(*row, "") for row in rows]
+            columns = [list(column) for column in zip(*on_no_sheet, strict=True)]
+            yield pa.table(columns or [[]] * len(SCHEMA), schema=SCHEMA)
 
     return tables_of
 
@@ -66,7 +69,7 @@ def dump(url: str) -> dict[str, list[Row]]:
 
 
 def rows_of(url: str, job: str = "job-1") -> list[Row]:
-    return [row[1:] for row in dump(url)["products"] if row[0] == job]
+    return [row[1:-1] for row in dump(url)["products"] if row[0] == job]
 
 
 def at_once(*calls: Callable[[], Any]) -> list[BaseException]:

@@ -40,7 +40,7 @@ def test_without_a_name_the_columns_are_shown_and_what_to_do() -> None:
         matched("id", "price", "colour")
     assert str(refused.value) == (
         "products.csv: no column is known to hold the product's name (the columns are 'id', 'price', 'colour'); "
-        "rename one to 'name' or add its header to config/columns.toml"
+        "say which with --columns name=HEADER, or add its header to config/columns.toml"
     )
 
 

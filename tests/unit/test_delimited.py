@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from lib.delimited import MOST_LINES_IN_A_RECORD, NO_DELIMITER, DelimitedText, detect_delimiter
+from lib.delimited import MOST_LINES_IN_A_RECORD, NO_DELIMITER, DelimitedText, Dialect, detect_dialect
 from lib.errors import SourceError
 
 
@@ -12,8 +12,8 @@ def records(text: str) -> list[tuple[int, list[str]]]:
     return read(text)[0]
 
 
-def read(text: str) -> tuple[list[tuple[int, list[str]]], set[int], int]:
-    table = DelimitedText(io.StringIO(text, newline=""), delimiter=";", name="products.csv")
+def read(text: str, *, width: int = 3) -> tuple[list[tuple[int, list[str]]], set[int], int]:
+    table = DelimitedText(io.StringIO(text, newline=""), dialect=Dialect(";", width), name="products.csv")
     found = table.chunk(10_000)
     return list(zip(found.lines, found.rows, strict=True)), found.open_quotes, table.blank_lines
 
@@ -82,9 +82,8 @@ def test_blank_lines_are_counted_and_are_not_rows() -> None:
 
 
 def test_chunks_continue_where_the_last_one_ended() -> None:
-    table = DelimitedText(io.StringIO("a\nb\n\nc\n", newline=""), delimiter=";", name="products.csv")
-    assert table.header() == (1, ["a"])
-    assert table.chunk(1).lines == [2]
+    table = DelimitedText(io.StringIO("a\nb\n\nc\n", newline=""), dialect=Dialect(";", 2), name="products.csv")
+    assert table.chunk(2).lines == [1, 2]
     assert table.chunk(5).lines == [4]
     assert table.chunk(5).rows == []
 
@@ -104,20 +103,22 @@ def test_a_cell_of_damage_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) ->
         ("a|b\n1|2\n", "|"),
         ('name;price\n"Salt, pepper; more";1\n', ";"),
         ("Product name\nMilk, semi-skimmed\nBread, white\nButter\n", NO_DELIMITER),
+        ("Price list 2024\n\nsku;name\n1;Milk\n2;Bread\n", ";"),
+        ("sku^name\n1^Milk, fresh\n2^Bread\n", "^"),
         ("sku\tname, en\n1\tMilk, fresh\n", "\t"),
     ],
 )
 def test_the_delimiter_is_the_one_under_which_records_agree(sample: str, delimiter: str) -> None:
-    assert detect_delimiter(sample) == delimiter
+    assert detect_dialect(sample).delimiter == delimiter
 
 
 def test_a_long_cell_does_not_hinder_the_detection() -> None:
-    assert detect_delimiter("a;b\n" + "x" * 200_000 + ";1\n") == ";"
+    assert detect_dialect("a;b\n" + "x" * 200_000 + ";1\n").delimiter == ";"
 
 
 def test_known_headers_decide_between_delimiters_that_fit_alike() -> None:
     sample = "Name;Price, EUR\nMilk;1,50\nBread;2,50\n"
-    assert detect_delimiter(sample, known=lambda header: header.count("Name")) == ";"
+    assert detect_dialect(sample, known=lambda cells: cells.count("Name")).delimiter == ";"
 
 
 @pytest.mark.parametrize(
@@ -130,21 +131,21 @@ def test_known_headers_decide_between_delimiters_that_fit_alike() -> None:
     ],
 )
 def test_marks_in_odd_places_of_a_line_are_kept(line: str, cells: list[str]) -> None:
-    table = DelimitedText(io.StringIO(f"name;size\n{line}\nx;y\n", newline=""), delimiter=";", name="products.csv")
-    table.header()
+    table = DelimitedText(
+        io.StringIO(f"name;size\n{line}\nx;y\n", newline=""), dialect=Dialect(";", 2), name="products.csv"
+    )
     found = table.chunk(10)
-    assert (found.rows, found.open_quotes) == ([cells, ["x", "y"]], set())
+    assert (found.rows[1:], found.open_quotes) == ([cells, ["x", "y"]], set())
 
 
 def test_a_stray_quote_ended_by_an_inch_mark_swallows_no_other_row() -> None:
     text = 'name;size\n"Milk;1\nBread;2\nPizza;12"\nButter;3\n'
-    table = DelimitedText(io.StringIO(text, newline=""), delimiter=";", name="products.csv")
-    table.header()
+    table = DelimitedText(io.StringIO(text, newline=""), dialect=Dialect(";", 2), name="products.csv")
     found = table.chunk(10)
-    assert found.rows == [['"Milk', "1"], ["Bread", "2"], ["Pizza", '12"'], ["Butter", "3"]]
-    assert found.open_quotes == {0}
+    assert found.rows[1:] == [['"Milk', "1"], ["Bread", "2"], ["Pizza", '12"'], ["Butter", "3"]]
+    assert found.open_quotes == {1}
 
 
 def test_a_chunk_ends_past_so_many_characters() -> None:
-    table = DelimitedText(io.StringIO("aaaa\n" * 10, newline=""), delimiter=";", name="products.csv")
+    table = DelimitedText(io.StringIO("aaaa\n" * 10, newline=""), dialect=Dialect(";", 2), name="products.csv")
     assert [len(table.chunk(10, most_characters=12).rows) for _ in range(4)] == [3, 3, 3, 1]

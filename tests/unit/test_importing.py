@@ -92,8 +92,10 @@ def test_a_categorized_row_holds_the_customers_columns_ours_and_the_categories(t
         "product_customer_category": "Bread",
         "product_quantity": None,
         "product_unit": None,
-        "product_net_weight": None,
-        "product_net_weight_unit": None,
+        "product_net_grams": None,
+        "product_net_millilitres": None,
+        "product_pieces": None,
+        "product_content_text": None,
         "product_country": None,
         "category": "6 letters",
         "confidence": 0.8,
@@ -188,7 +190,11 @@ def test_a_finished_batch_is_found_and_not_done_again(tmp_path: Path, monkeypatc
 def test_other_settings_or_another_model_find_nothing_finished(tmp_path: Path) -> None:
     plan, _, _ = imported(tmp_path, MESSY)
     other = plan_import(
-        plan.staged.source, output=plan.output_uri, job_id=JOB, settings=settings("[validation]\nwarn = []"), cores=2
+        plan.staged.source.uri,
+        output=plan.output_uri,
+        job_id=JOB,
+        settings=settings("[validation]\nwarn = []"),
+        cores=2,
     )
     assert other.results_key != plan.results_key
 
@@ -249,7 +255,7 @@ def test_a_violation_fails_the_join_with_the_lines_and_publishes_nothing(
     results = [process_batch(batch, plan=plan, settings=settings()) for batch in plan.batches]
     with pytest.raises(AccountingError) as refused:
         join_batches(plan, damage(results, plan))
-    assert str(refused.value).startswith(f"{plan.staged.source}: {message}")
+    assert str(refused.value).startswith(f"{plan.staged.source.uri}: {message}")
     assert not list(Path(plan.job_uri).glob("*.csv"))
 
 

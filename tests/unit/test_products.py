@@ -6,27 +6,37 @@ import pyarrow as pa
 import pytest
 
 from lib.columns import match_columns
-from lib.products import Products, clean_text, is_gtin, is_too_short, to_products
+from lib.gtins import is_gtin, is_restricted, restored_gtin
+from lib.products import Products, clean_text, is_too_short, to_products
 from lib.records import Reason
 from lib.rows import ROW_COLUMNS
 from lib.settings import ValidationSettings
 
-REJECT = [Reason.MISSING_NAME, Reason.NAME_TOO_SHORT, Reason.DUPLICATE, Reason.TOO_MANY_CELLS]
-WARN = [Reason.BAD_GTIN, Reason.BAD_NUMBER, Reason.UNIT_UNKNOWN]
+REJECT = [
+    Reason.MISSING_NAME, Reason.NAME_TOO_SHORT, Reason.NOT_A_PRODUCT, Reason.DUPLICATE, Reason.TOO_MANY_CELLS,
+]  # fmt: skip
+WARN = [
+    Reason.BAD_GTIN, Reason.RESTRICTED_GTIN, Reason.SHARED_GTIN, Reason.BAD_NUMBER, Reason.UNIT_UNKNOWN,
+    Reason.QUANTITY_OUT_OF_RANGE,
+]  # fmt: skip
 
 
-def products_of(row: dict[str, str], *, problems: list[str] | None = None, same_as: int | None = None) -> Products:
+def products_of(
+    row: dict[str, str], *, problems: list[str] | None = None, same_as: int | None = None, gtin_as: int | None = None
+) -> Products:
     header = list(row)
     table = pa.table(
         {
             "line": pa.array([2], ROW_COLUMNS["line"]),
+            "sheet": pa.nulls(1, ROW_COLUMNS["sheet"]),
             "extra": pa.nulls(1, ROW_COLUMNS["extra"]),
             "problems": pa.array([problems], ROW_COLUMNS["problems"]),
             **{f"c{i}": [cell] for i, cell in enumerate(row.values())},
             "same_as": pa.array([same_as], pa.int64()),
+            "gtin_as": pa.array([gtin_as], pa.int64()),
         }
     )
-    columns = match_columns(header, source="products.csv")
+    columns = match_columns(header, source="products.csv", sample=[list(row.values())])
     return to_products(table, columns=columns, validation=ValidationSettings(reject=REJECT, warn=WARN))
 
 
@@ -39,7 +49,7 @@ def product_of(row: dict[str, str]) -> dict[str, Any]:
     ("row", "product"),
     [
         pytest.param({"name": "  Tomato\u00a0 ketchup\t"}, {"name": "Tomato ketchup"}, id="blanks"),
-        pytest.param({"name": "Ka\u0308se\0\x85"}, {"name": "Käse"}, id="a letter taken apart, control characters"),
+        pytest.param({"name": "Ka\u0308se\0\x07"}, {"name": "Käse"}, id="a letter taken apart, control characters"),
         pytest.param({"name": "Tofu", "EAN": "'4006381-33393 1"}, {"name": "Tofu", "gtin": "4006381333931"}, id="GTIN"),
         pytest.param(
             {"name": "Tofu", "EAN": '="4006381333931"'},
@@ -61,14 +71,29 @@ def product_of(row: dict[str, str]) -> dict[str, Any]:
         pytest.param({"name": "Tofu", "Unit": "St."}, {"name": "Tofu", "unit": "piece"}, id="a unit alone"),
         pytest.param(
             {"name": "Tofu", "Net weight (kg)": "0.5"},
-            {"name": "Tofu", "net_weight": 0.5, "net_weight_unit": "kg"},
+            {"name": "Tofu", "net_grams": 500.0, "content_text": "0.5"},
             id="the weight's unit in the header",
         ),
         pytest.param(
-            {"name": "Tofu", "Net weight (kg)": "500 g"},
-            {"name": "Tofu", "net_weight": 500.0, "net_weight_unit": "g"},
-            id="the weight's unit in the cell wins",
+            {"name": "Tofu 2 kg", "Net weight (kg)": "500 g"},
+            {"name": "Tofu 2 kg", "net_grams": 500.0, "content_text": "500 g"},
+            id="the weight's unit in the cell wins, and the weight over the name",
         ),
+        pytest.param(
+            {"name": "Cola 6x330ml"},
+            {"name": "Cola 6x330ml", "net_millilitres": 1980.0, "pieces": 6, "content_text": "6x330ml"},
+            id="the content in the name",
+        ),
+        pytest.param(
+            {"name": "Cola", "Qty": "6x330ml"},
+            {"name": "Cola", "net_millilitres": 1980.0, "pieces": 6, "content_text": "6x330ml"},
+            id="the content in the quantity",
+        ),
+        pytest.param({"name": "M&amp;C KÃ¤se"}, {"name": "M&C Käse"}, id="entities and mojibake"),
+        pytest.param(
+            {"name": "Tofu", "UPC": "36000291452"}, {"name": "Tofu", "gtin": "036000291452"}, id="a lost zero"
+        ),
+        pytest.param({"name": "Tofu", "EAN": "2012345678903"}, {"name": "Tofu"}, id="a shop's own number"),
     ],
 )
 def test_fields_are_normalized(row: dict[str, str], product: dict[str, Any]) -> None:
@@ -85,6 +110,18 @@ def test_fields_are_normalized(row: dict[str, str], product: dict[str, Any]) -> 
         pytest.param({"name": "Tofu", "Qty": "n/a"}, [], ["bad-number"], id="no number"),
         pytest.param({"name": "Tofu", "Qty": "1", "Unit": "smidgen"}, [], ["unit-unknown"], id="unknown unit"),
         pytest.param({"name": "Tofu", "Net weight": "500"}, [], ["unit-unknown"], id="a weight without a unit"),
+        pytest.param({"name": "Tofu", "Qty": "6x330ml"}, [], [], id="a content as the quantity"),
+        pytest.param({"name": "Tofu", "Qty": "-3"}, [], ["quantity-out-of-range"], id="a negative quantity"),
+        pytest.param({"name": "Tofu", "Qty": "1e9"}, [], ["bad-number"], id="an exponent"),
+        pytest.param({"name": "Tofu 5000 kg"}, [], ["quantity-out-of-range"], id="five tonnes of tofu"),
+        pytest.param({"name": "Tofu", "EAN": "2012345678903"}, [], ["restricted-gtin"], id="a shop's own number"),
+        pytest.param({"name": "Summe:", "Qty": "17"}, ["not-a-product"], [], id="a total"),
+        pytest.param(
+            {"name": "", "sku": "Total", "Qty": "17"}, ["missing-name", "not-a-product"], [], id="without a name"
+        ),
+        pytest.param({"name": "Total", "brand": "Fage"}, [], [], id="a yogurt called Total"),
+        pytest.param({"name": "Note: prices in EUR", "Qty": ""}, ["not-a-product"], [], id="a note"),
+        pytest.param({"name": "-----", "Qty": "---"}, ["name-too-short", "not-a-product"], ["bad-number"], id="a line"),
     ],
 )
 def test_every_reason_is_found(row: dict[str, str], rejections: list[str], warnings: list[str]) -> None:
@@ -92,9 +129,34 @@ def test_every_reason_is_found(row: dict[str, str], rejections: list[str], warni
     assert (products.rejections, products.warnings) == ([rejections], [warnings])
 
 
-def test_what_reading_and_staging_found_rejects_too() -> None:
-    products = products_of({"name": "Tofu"}, problems=["too-many-cells"], same_as=2)
-    assert products.rejections == [["duplicate", "too-many-cells"]]
+def test_what_reading_and_staging_found_counts_too() -> None:
+    products = products_of({"name": "Tofu"}, problems=["too-many-cells"], same_as=2, gtin_as=3)
+    assert (products.rejections, products.warnings) == ([["duplicate", "too-many-cells"]], [["shared-gtin"]])
+
+
+def test_the_model_reads_the_name_without_its_size() -> None:
+    assert products_of({"name": "Tofu natural 500g"}).texts == ["Tofu natural"]
+
+
+@pytest.mark.parametrize(
+    ("text", "restored"), [("36000291452", "036000291452"), ("6385074", "6385074"), ("4011", "4011"), ("abc", "abc")]
+)
+def test_zeros_are_restored_only_where_the_check_digit_is_right(text: str, restored: str) -> None:
+    assert restored_gtin(text) == restored
+
+
+@pytest.mark.parametrize(
+    ("gtin", "restricted"),
+    [
+        ("4006381333931", False),
+        ("2012345678903", True),
+        ("0212345678902", True),
+        ("96385074", False),
+        ("20123451", True),
+    ],
+)
+def test_ranges_for_use_within_a_shop_are_told(gtin: str, restricted: bool) -> None:
+    assert is_restricted(gtin) is restricted
 
 
 @pytest.mark.parametrize("gtin", ["96385074", "036000291452", "4006381333931", "00012345600012"])

@@ -1,5 +1,6 @@
 """Files in, raw rows with their lines out; bad files are one clear error."""
 
+import bz2
 import datetime
 import gzip
 from decimal import Decimal
@@ -53,8 +54,10 @@ def test_delimited_text_is_recognized_by_its_content(
     path = written(tmp_path, gzip.compress(content) if compressed else content, "products.dat")
     assert rows_of(path) == TWO_ROWS
     assert format_of(path) == {
-        "format": "CSV",
+        "format": "delimited text",
         "compression": "gzip" if compressed else None,
+        "member": None,
+        "sheets": None,
         "encoding": "UTF-8 with byte order mark" if bom else "UTF-8",
         "delimiter": delimiter,
     }
@@ -129,7 +132,7 @@ def test_a_list_of_names_is_one_column_whatever_they_hold(tmp_path: Path) -> Non
 
 
 def test_a_few_bytes_that_are_not_utf8_spoil_their_row_in_the_sample_too(tmp_path: Path) -> None:
-    content = b"name\n" + b"Tofu\n" * 20 + "Crème\n".encode("cp1252")
+    content = b"name\n" + "Köttbullar\n".encode() * 20 + "Crème\n".encode("cp1252")
     assert rows_of(written(tmp_path, content))[-1] == {"line": 22, "name": "Crème", "problems": ["bad-encoding"]}
 
 
@@ -180,6 +183,29 @@ def test_a_letter_cut_at_the_end_of_the_sample_is_no_error(tmp_path: Path) -> No
     assert rows_of(written(tmp_path, content))[0]["name"].endswith("xä")
 
 
+NAMES = "nr;name\n1;Köttbullar i gräddsås\n2;Blåbärssoppa – söt\n3;Crème fraîche\n"
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_letters_come_out_whatever_the_encoding(tmp_path: Path, codec: str) -> None:
+    found = [row["name"] for row in rows_of(written(tmp_path, NAMES.encode(codec)))]
+    assert found == ["Köttbullar i gräddsås", "Blåbärssoppa – söt", "Crème fraîche"]
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        pytest.param(b'[{"name": "Tofu"}]', "Tofu", id="JSON"),
+        pytest.param(b'{"name": "Tofu"}\n{"name": "Milk"}', "Tofu", id="JSON Lines"),
+        pytest.param(b"<list><item><name>Tofu</name></item><item><name>Milk</name></item></list>", "Tofu", id="XML"),
+        pytest.param(b"<table><tr><th>name</th></tr><tr><td>Tofu</td></tr></table>", "Tofu", id="HTML"),
+        pytest.param(bz2.compress(b"name\nTofu\n"), "Tofu", id="bzip2"),
+    ],
+)
+def test_other_formats_are_told_by_their_content(tmp_path: Path, content: bytes, name: str) -> None:
+    assert rows_of(written(tmp_path, content))[0]["name"] == name
+
+
 GZIPPED = gzip.compress(b"sku;name\n" + b"".join(b"%d;Tomato ketchup %d\n" % (i, i * i) for i in range(9_999)))
 
 
@@ -199,31 +225,13 @@ GZIPPED = gzip.compress(b"sku;name\n" + b"".join(b"%d;Tomato ketchup %d\n" % (i,
             "the gzip data is damaged or cut off",
             id="gzip with a wrong checksum",
         ),
+        pytest.param(b"PK\x03\x04" + bytes(100), "the zip archive or workbook is damaged", id="zip"),
         pytest.param(
-            b"PK\x03\x04" + bytes(100),
-            "this is a zip archive or an Excel workbook, which is not read yet; save it as CSV (UTF-8) or Parquet",
-            id="workbook",
-        ),
-        pytest.param(
-            "name\nKäse\n".encode("utf-16"),
-            "this is UTF-16 text, which is not read yet; save it as CSV (UTF-8) or Parquet",
-            id="UTF-16",
-        ),
-        pytest.param(
-            b"\x7fELF\n\x00\x01",
-            "not a text file (a zero byte on line 2); save it as CSV (UTF-8) or Parquet",
+            b"\x7fELF\n" + bytes(range(9)) * 9,
+            "not a text file, nor one of a kind that is read; save it as CSV (UTF-8) or Parquet",
             id="binary",
         ),
-        pytest.param(
-            "name\nKäse\n".encode("cp1252"),
-            "not UTF-8 text (byte 0xE4 on line 2); save it as CSV (UTF-8) or Parquet",
-            id="Windows-1252",
-        ),
-        pytest.param(
-            b'  [{"name": "Tofu"}]',
-            "this looks like XML, HTML or JSON, which is not read yet; save it as CSV (UTF-8) or Parquet",
-            id="JSON",
-        ),
+        pytest.param(b"<html><body>Sorry</body></html>", "this is a web page without a table of products", id="HTML"),
         pytest.param(
             b"PAR1 and nothing of the kind",
             "the file is damaged (Parquet magic bytes not found in footer.",

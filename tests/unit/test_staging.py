@@ -37,7 +37,7 @@ def test_what_was_found_is_described(tmp_path: Path) -> None:
     found, job = staged(tmp_path, TEN_ROWS + "\n10;too;many\n")
     assert (found.rows, found.blank_lines, found.rows_with_extra_cells) == (11, 1, 1)
     assert (found.header, found.header_line) == (["sku", "name"], 1)
-    assert found.source == str(tmp_path / "products.csv")
+    assert found.source.uri == str(tmp_path / "products.csv")
     assert [(shard.first_row, shard.rows) for shard in found.shards] == [(0, 4), (4, 4), (8, 3)]
     assert {shard.name for shard in (*found.shards, found.ledger)} == set(job.names())
 
@@ -73,7 +73,7 @@ def test_the_ledger_is_read_by_range(tmp_path: Path) -> None:
 def test_the_same_source_gives_the_same_shards(tmp_path: Path) -> None:
     found, job = staged(tmp_path, TEN_ROWS)
     before = {name: job.read_bytes(name) for name in job.names()}
-    assert stage(found.source, job=job) == found
+    assert stage(found.source.uri, job=job) == found
     assert {name: job.read_bytes(name) for name in job.names()} == before
 
 
