@@ -1,5 +1,6 @@
 """Metaflow cards: the import report, and the figures of a training."""
 
+import re
 from typing import Any
 
 from metaflow.cards import Markdown, Table, VegaChart
@@ -24,11 +25,8 @@ def report_card(report: dict[str, Any]) -> list[Any]:
         Markdown("## Rejected rows"),
         *_rejected(report),
         Markdown("## What was understood"),
-        Table(_understood(report), headers=["", ""]),
-        Table(
-            [[Markdown(f"`{c['field']}`"), Markdown(_code(c["header"]))] for c in report["columns"]],
-            headers=["Our field", "Column in the file"],
-        ),
+        Markdown("\n".join(f"- {_plain(decision)}" for decision in report["source"]["decisions"])),
+        Table(_facts(report), headers=["", ""]),
         Markdown("## Slowest batches"),
         Table(_slowest(report), headers=["Batch", "Rows", "Seconds", "Products per second"]),
         Markdown("## Files"),
@@ -159,14 +157,10 @@ def _rejected(report: dict[str, Any]) -> list[Any]:
     ]
 
 
-def _understood(report: dict[str, Any]) -> list[list[Any]]:
+def _facts(report: dict[str, Any]) -> list[list[Any]]:
     source = report["source"]
     facts = [
         ("Source", source["uri"]),
-        ("Format", " ".join(filter(None, [source["format"], source["compression"]]))),
-        ("Encoding", source["encoding"]),
-        ("Delimiter", {"\t": "tab"}.get(source["delimiter"], source["delimiter"])),
-        ("Header on line", source["header_line"] or None),
         ("Blank lines", source["blank_lines"]),
         ("Noted, not rejected", ", ".join(f"{n:,} {code}" for code, n in report["warnings"].items())),
         ("Model", f"{report['model']['name']}, version {report['model']['version']}"),
@@ -195,6 +189,11 @@ def _percent(part: int, whole: int) -> str:
 
 def _short(cell: str) -> str:
     return cell if len(cell) <= _CELL_LENGTH else cell[: _CELL_LENGTH - 1] + "…"
+
+
+def _plain(sentence: str) -> str:
+    """A sentence that may quote the customer, with nothing in it taken for Markdown or HTML."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", sentence)
 
 
 def _code(text: str) -> str:

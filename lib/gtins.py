@@ -5,12 +5,16 @@ import unicodedata
 
 
 def clean_gtin(cell: str) -> str:
-    """A GTIN without what people and programs put around it: blanks, dashes, an apostrophe, ="..." and .0."""
+    """A GTIN without what people and programs put around it: blanks, dashes, an apostrophe, ="..." and .0.
+
+    '' for zeros alone, which stand for none.
+    """
     if cell.isascii() and cell.isalnum():
-        return cell
+        return cell if cell.strip("0") else ""
     text = unicodedata.normalize("NFKC", cell)
     text = "".join(letter for letter in text if unicodedata.category(letter) not in ("Cf", "Zs", "Cc"))
-    return re.sub(r"[='\"-]", "", text).removesuffix(".0")
+    text = re.sub(r"[='\"-]", "", text).removesuffix(".0")
+    return text if text.strip("0") else ""
 
 
 def is_gtin(text: str) -> bool:

@@ -22,6 +22,7 @@ from lib.storage import Folder, folder
 
 CONFIDENCE_BINS = 20  # twentieths of [0, 1]
 REJECTED_SHOWN = 20  # in the report and the card
+NAMES, NAMES_OF_A_GROUP = 1000, 200  # looked at for their languages, and of each group of rows
 CELL_SHOWN = 200  # characters of each of their cells
 LINES_SHOWN = 20  # in an error
 
@@ -36,6 +37,7 @@ class Tally:
     categories: Counter[str] = field(default_factory=Counter)  # category -> categorized rows
     confidences: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(CONFIDENCE_BINS, np.int64))
     rejected_rows: list[dict[str, Any]] = field(default_factory=list)  # the first REJECTED_SHOWN
+    names: list[str] = field(default_factory=list)  # a sample of the kept products'
 
     def add(self, rows: pa.Table, cells: list[str]) -> None:
         """Count rows of a batch's result (results.batch_schema); `cells` are the names of their cells' columns."""
@@ -47,6 +49,7 @@ class Tally:
         _add_counts(self.categories, kept.filter(pc.equal(kept["outcome"], Outcome.CATEGORIZED))["category"])
         bins = np.minimum((kept["confidence"].to_numpy() * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
         self.confidences += np.bincount(bins, minlength=CONFIDENCE_BINS)
+        self.names += kept["product_name"].slice(0, NAMES_OF_A_GROUP).to_pylist() if len(self.names) < NAMES else []
         for row in rejected.slice(0, REJECTED_SHOWN - len(self.rejected_rows)).to_pylist():
             shown = [cell[:CELL_SHOWN] for cell in (*(row[name] for name in cells), *(row["extra"] or ()))]
             self.rejected_rows.append({"line": row["line"], "reasons": row["reasons"].split(BETWEEN), "cells": shown})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib.columns import ColumnMatch
 from lib.errors import AccountingError
+from lib.languages import language_mix
 from lib.records import SENTENCES, BatchResult, Outcome, Reason
 from lib.results import FILES
 from lib.settings import Settings
@@ -52,7 +53,11 @@ def build_report(
             "sha256": staged.source.sha256,
             "bytes": staged.source.size,
             **staged.format,
-            "decisions": [*staged.decisions, *(_column_decision(match) for match in staged.columns)],
+            "decisions": [
+                *staged.decisions,
+                *(_column_decision(match) for match in staged.columns),
+                *_language_decision(language_mix(tally.names)),
+            ],
             "header": staged.header,
             "header_line": staged.header_line,
             "blank_lines": staged.blank_lines,
@@ -122,6 +127,11 @@ def _column_decision(match: ColumnMatch) -> str:
     sure = "" if match.confidence >= 0.9 else f" (confidence {match.confidence:.2f})"
     numbers = f" Its decimal mark is {match.decimal!r}: {match.decimal_reason}." if match.decimal else ""
     return f"Column {match.header!r} is the {match.field.replace('_', ' ')}, because {match.reason}{sure}.{numbers}"
+
+
+def _language_decision(mix: dict[str, float]) -> list[str]:
+    shares = ", ".join(f"{language} {share:.0%}" for language, share in mix.items())
+    return [f"Language: the names look like {shares}."] if shares else []
 
 
 def _by_count(counts: dict[str, int]) -> dict[str, int]:
