@@ -5,11 +5,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests import services
 
 _numbers = itertools.count(1)
+
+# `pytest tests/property --hypothesis-profile fuzz` looks for hours where the tests look for seconds.
+hypothesis.settings.register_profile("default", max_examples=1000, deadline=None)
+hypothesis.settings.register_profile("fuzz", max_examples=100_000, deadline=None)
+hypothesis.settings.load_profile("default")
 
 
 @dataclass(frozen=True)
