@@ -8,7 +8,7 @@ what the strict mode refuses. The physical lines of each record are held until i
 import csv
 import io
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -36,6 +36,9 @@ LONGEST_CELL = 16_000_000
 MOST_LINES_IN_A_RECORD = 1000
 # A chunk ends past this many characters, so that long rows take no more memory than short ones.
 CHUNK_CHARACTERS = 8_000_000
+# Lines that are split at once. Where a record among them is over several lines or has stray marks, they are split anew
+# one by one, so that few are to pay for it.
+BLOCK_LINES = 256
 
 
 @dataclass
@@ -130,28 +133,67 @@ class DelimitedText:
     def chunk(self, most: int, *, most_characters: int = CHUNK_CHARACTERS) -> Records:
         """The next records, at most so many or some past so many characters; empty at the end of the text."""
         records = Records()
-        rows, lines, held = records.rows, records.lines, self._held
         characters = 0
-        while len(rows) < most and characters < most_characters:
-            try:
-                row = next(self._reader, None)
-            except csv.Error as error:
-                row = self._mended(error, records)
-            if row is None:
+        while len(records.rows) < most and characters < most_characters:
+            if self._put_back:
+                characters += self._take_record(records)
+                continue
+            block, length = self._next_lines(min(BLOCK_LINES, most - len(records.rows)), most_characters - characters)
+            if not block:
                 break
-            if len(held) > 1 and self._swallowed_others(row):
-                row = self._alone(records)
-            # A blank line has nothing in it; a line of bare delimiters is a row, and is accounted for as one.
-            if not row or (len(row) == 1 and not row[0].strip()):
-                self.blank_lines += len(held)
+            if self._take_block(block, records):
+                characters += length
             else:
-                rows.append(row)
-                lines.append(self.line)
-            self.line += len(held)
-            for line in held:
-                characters += len(line)
-            held.clear()
+                self._put_back.extend(block)
+                self._reader = self._new_reader()
         return records
+
+    def _next_lines(self, most: int, most_characters: int) -> tuple[list[str], int]:
+        """The next physical lines, and their length."""
+        block = []
+        length = 0
+        for line in islice(self._stream, most):
+            block.append(line)
+            length += len(line)
+            if length >= most_characters:
+                break
+        return block, length
+
+    def _take_block(self, block: list[str], records: Records) -> bool:
+        """Add the records of so many lines if they are one a line, as nearly all are: much faster than one by one."""
+        try:
+            rows = list(csv.reader(block, strict=True, **self._format()))
+        except csv.Error:
+            return False
+        if len(rows) != len(block):
+            return False
+        lines: Iterable[int] = range(self.line, self.line + len(block))
+        if min(map(len, rows)) < 2:
+            filled = [at for at, row in enumerate(rows) if not _is_blank(row)]
+            self.blank_lines += len(block) - len(filled)
+            lines, rows = [self.line + at for at in filled], [rows[at] for at in filled]
+        records.rows += rows
+        records.lines += lines
+        self.line += len(block)
+        return True
+
+    def _take_record(self, records: Records) -> int:
+        """Add the next record, which may be over several lines or have stray marks; the characters it is made of."""
+        try:
+            row = next(self._reader)
+        except csv.Error as error:
+            row = self._mended(error, records)
+        if len(self._held) > 1 and self._swallowed_others(row):
+            row = self._alone(records)
+        if _is_blank(row):
+            self.blank_lines += len(self._held)
+        else:
+            records.rows.append(row)
+            records.lines.append(self.line)
+        self.line += len(self._held)
+        characters = sum(map(len, self._held))
+        self._held.clear()
+        return characters
 
     def _mended(self, error: csv.Error, records: Records) -> list[str]:
         """A record whose quotation marks are not where the rules want them, taken so that nothing of it is lost."""
@@ -212,6 +254,11 @@ class DelimitedText:
             yield line
             if len(held) > MOST_LINES_IN_A_RECORD:
                 return  # the reader finds an unexpected end, and the record too long to be one
+
+
+def _is_blank(row: list[str]) -> bool:
+    """Whether a line has nothing in it; one of bare delimiters is a row, and is accounted for as one."""
+    return not row or (len(row) == 1 and not row[0].strip())
 
 
 def _unquoted(cell: str) -> str:

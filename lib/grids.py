@@ -117,10 +117,16 @@ def _table(records: Records, width: int, sheet: str | None) -> pa.Table:
                 problems.setdefault(at, []).append(Reason.TOO_MANY_CELLS.value)
             rows[at] = row[:width] + [""] * (width - len(row))
     try:
-        return row_chunk(records.lines, list(zip(*rows, strict=True)), extra, problems, sheet=sheet)
+        return row_chunk(records.lines, _columns(rows, width), extra, problems, sheet=sheet)
     except UnicodeEncodeError:
         _mend_encoding(rows, extra, problems)
-        return row_chunk(records.lines, list(zip(*rows, strict=True)), extra, problems, sheet=sheet)
+        return row_chunk(records.lines, _columns(rows, width), extra, problems, sheet=sheet)
+
+
+def _columns(rows: list[list[str]], width: int) -> list[list[str]]:
+    """The cells by column; slices take half the time of zip(*rows)."""
+    cells = list(chain.from_iterable(rows))
+    return [cells[at::width] for at in range(width)]
 
 
 def _mend_encoding(rows: list[list[str]], extra: dict[int, list[str]], problems: dict[int, list[str]]) -> None:

@@ -1,5 +1,6 @@
 """Which rows repeat an earlier one, among millions and in little memory: the source's ledger."""
 
+from array import array
 from collections.abc import Iterable, Iterator
 from itertools import repeat
 from typing import Any
@@ -17,10 +18,14 @@ SmallInts = npt.NDArray[np.uint32]
 # Lines of earlier rows, null where there is none: one that is equal in every cell, and one that has the same GTIN with
 # another name.
 LEDGER_COLUMNS = ("line", "same_as", "gtin_as")
+LEDGER_SCHEMA = pa.schema([(name, pa.int64()) for name in LEDGER_COLUMNS])
+# Rows are compared a part of their hashes at a time, which takes little memory beside theirs.
+PARTS = 16  # a power of two
+NOTHING = hash("")  # of a GTIN that is not there
 
 
 class SeenRows:
-    """Collects 12 to 24 bytes a row while rows are added; `ledger` takes about 45 a row at its peak.
+    """Collects 12 to 24 bytes a row while rows are added; `ledger` takes about 30 a row at its peak.
 
     Rows and GTINs are compared by 64-bit hashes: among ten million different ones the odds that any two agree are 3 in
     a million (n²/2⁶⁵). Names are compared by 32 bits, and only below the same GTIN.
@@ -29,10 +34,8 @@ class SeenRows:
     def __init__(self, columns: list[ColumnMatch]) -> None:
         places = {match.field: f"c{match.column}" for match in columns}
         self._gtin, self._name = places.get("gtin"), places.get("name")
-        self._lines: list[SmallInts] = []
-        self._rows: list[Ints] = []
-        self._gtins: list[Ints] = []
-        self._names: list[SmallInts] = []
+        # Arrays of the standard library grow in place; NumPy looks at them where they are.
+        self._lines, self._rows, self._gtins, self._names = array("I"), array("q"), array("q"), array("I")
         self.rows_with_extra_cells = 0
 
     def add(self, chunk: pa.Table) -> None:
@@ -41,47 +44,64 @@ class SeenRows:
         with_extra_cells = count - chunk["extra"].null_count
         self.rows_with_extra_cells += with_extra_cells
         cells = {name: chunk[name].to_pylist() for name in chunk.column_names if name not in ROW_COLUMNS}
-        extra: Iterable[Any] = chunk["extra"].to_pylist() if with_extra_cells else repeat(None, count)
-        rows = zip(*cells.values(), (tuple(more or ()) for more in extra), strict=True)
-        self._lines.append(chunk["line"].to_numpy().astype(np.uint32))  # four billion lines are enough
-        self._rows.append(_hashes(rows, count))
-        if self._gtin and self._name:
-            self._gtins.append(_hashes(map(clean_gtin, cells[self._gtin]), count))
-            names = _hashes((" ".join(name.casefold().split()) for name in cells[self._name]), count)
-            self._names.append(names.astype(np.uint32))
-
-    def ledger(self) -> pa.Table:
-        """A row for each of the source's, columns LEDGER_COLUMNS; empties what was collected."""
-        lines, rows = np.concatenate(self._lines), np.concatenate(self._rows)
-        self._lines, self._rows = [], []
-        same_as = _first_alike(rows, lines)
-        del rows
-        gtin_as = np.zeros(len(lines), np.int64)
-        if self._gtins:
-            gtins, names = np.concatenate(self._gtins), np.concatenate(self._names)
-            self._gtins, self._names = [], []
-            gtin_as = _first_alike(gtins, lines, others=names)
-            gtin_as[gtins == hash("")] = 0
-        found = {"same_as": same_as, "gtin_as": gtin_as}
-        return pa.table(
-            {"line": lines.astype(np.int64)} | {name: pa.array(of, mask=of == 0) for name, of in found.items()}
+        extra: Iterable[Any] = (
+            (tuple(more or ()) for more in chunk["extra"].to_pylist()) if with_extra_cells else repeat((), count)
         )
+        rows = zip(*cells.values(), extra, strict=True)
+        self._lines.frombytes(chunk["line"].to_numpy().astype(np.uint32).tobytes())  # four billion lines are enough
+        self._rows.frombytes(_hashes(rows, count).tobytes())
+        if self._gtin and self._name:
+            gtins = cells[self._gtin]
+            together = "".join(gtins)
+            # What is letters and digits only is clean; mostly that is so of all.
+            clean = gtins if together.isascii() and (together.isalnum() or not together) else map(clean_gtin, gtins)
+            self._gtins.frombytes(_hashes(clean, count).tobytes())
+            names = map(" ".join, map(str.split, map(str.casefold, cells[self._name])))
+            self._names.frombytes(_hashes(names, count).astype(np.uint32).tobytes())
+
+    def ledger(self, *, rows: int) -> Iterator[pa.Table]:
+        """A row for each of the source's, columns LEDGER_COLUMNS, so many at a time; empties what was collected."""
+        lines = np.frombuffer(self._lines, np.uint32)
+        same_as = _first_alike(np.frombuffer(self._rows, np.int64), lines)
+        self._rows = array("q")
+        gtin_as = np.zeros(len(lines), np.uint32)
+        if self._gtins:
+            gtins, names = np.frombuffer(self._gtins, np.int64), np.frombuffer(self._names, np.uint32)
+            gtin_as = _first_alike(gtins, lines, others=names)
+            self._gtins, self._names = array("q"), array("I")
+        for start in range(0, len(lines), rows):
+            line, *found = (of[start : start + rows].astype(np.int64) for of in (lines, same_as, gtin_as))
+            yield pa.table([pa.array(line), *(pa.array(of, mask=of == 0) for of in found)], schema=LEDGER_SCHEMA)
 
 
-def _hashes(values: Iterator[Any] | Iterable[Any], count: int) -> Ints:
+def _hashes(values: Iterable[Any], count: int) -> Ints:
     return np.fromiter(map(hash, values), np.int64, count)
 
 
-def _first_alike(hashes: Ints, lines: SmallInts, *, others: SmallInts | None = None) -> Ints:
+def _first_alike(hashes: Ints, lines: SmallInts, *, others: SmallInts | None = None) -> SmallInts:
     """The line of the first row with the same hash, 0 for that row itself; with `others`, only where those differ."""
-    order = np.argsort(hashes, kind="stable")
-    ordered = hashes[order]
-    repeats = np.flatnonzero(ordered[1:] == ordered[:-1]) + 1  # places in the order, of rows that are not the first
-    first_of_each = order[np.searchsorted(ordered, ordered[repeats], side="left")]
-    rows = order[repeats]
-    del ordered, order
-    found = np.zeros(len(lines), np.int64)
-    found[rows] = lines[first_of_each]
-    if others is not None:
-        found[rows[others[rows] == others[first_of_each]]] = 0
+    found = np.zeros(len(lines), np.uint32)
+    part_of = np.bitwise_and(hashes, PARTS - 1, out=np.empty(len(lines), np.uint8), casting="unsafe")
+    for part in range(PARTS):
+        rows = np.flatnonzero((part_of == part) & (hashes != NOTHING))
+        rows = rows[_repeated(hashes[rows])]
+        order = rows[np.argsort(hashes[rows], kind="stable")]
+        ordered = hashes[order]
+        repeats = np.flatnonzero(ordered[1:] == ordered[:-1]) + 1  # places in the order, of rows that are not the first
+        first_of_each = order[np.searchsorted(ordered, ordered[repeats], side="left")]
+        later = order[repeats]
+        found[later] = lines[first_of_each]
+        if others is not None:
+            found[later[others[later] == others[first_of_each]]] = 0
+    return found
+
+
+def _repeated(hashes: Ints) -> npt.NDArray[np.bool_]:
+    """Which of the hashes are there more than once: few, mostly, so that few remain for slower sorting."""
+    ordered = np.sort(hashes)
+    several = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(several):
+        return np.zeros(len(hashes), np.bool_)
+    places = np.searchsorted(several, hashes)
+    found: npt.NDArray[np.bool_] = several[np.minimum(places, len(several) - 1)] == hashes
     return found

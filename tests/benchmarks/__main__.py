@@ -5,9 +5,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import memory, plan
+from tests.benchmarks import memory, plan, reading
 
-BENCHMARKS = {"memory": memory.run, "plan": plan.run}
+BENCHMARKS = {"memory": memory.run, "plan": plan.run, "reading": reading.run, "staging": reading.run_staging}
 
 
 def main() -> None:
