@@ -23,6 +23,11 @@ COLUMNS_FILE = ROOT / "config" / "columns.toml"
 NUMBER_FIELDS = {"quantity", "net_weight"}
 # How alike a header must be to a known one, from 0 to 100 (rapidfuzz's ratio of folded texts of 5 letters or more).
 ALIKE, ALIKE_LETTERS = 86, 5
+# What a record is called that holds a product's fields, and the part of a field that is its value.
+_HOLDERS = {"product", "item", "article", "data", "attributes", "fields", "identifiers", "details", "node", "record"}
+_VALUES = {"value", "amount"}
+# A column of which this share of values are codes is not the name, whatever its header.
+CODE_SHARE = 0.8
 # The share of a column's values that must be valid GTINs for it to be the GTIN, of at least so many.
 GTIN_SHARE, GTIN_VALUES = 0.7, 3
 
@@ -88,7 +93,16 @@ def field_of(header: str) -> str | None:
 
 def _place_of(header: str) -> tuple[str, int] | None:
     known = known_headers()
-    return known.get(folded(header)) or known.get(folded(split_unit(header)[0]))
+    found = known.get(folded(header)) or known.get(folded(split_unit(header)[0]))
+    if found or "." not in header:
+        return found
+    # A path in JSON: 'article.title' and 'net_weight.value' are the title and the net weight.
+    steps = header.split(".")
+    while len(steps) > 1 and folded(steps[0]) in _HOLDERS:
+        steps = steps[1:]
+    if len(steps) > 1 and folded(steps[-1]) in _VALUES:
+        steps = steps[:-1]
+    return known.get(folded("".join(steps)))
 
 
 def match_columns(
@@ -103,6 +117,7 @@ def match_columns(
     found = _as_told(header, told or {}, source)
     _add(found, _by_table(header))
     _add(found, _by_likeness(header))
+    _without_codes(found, sample)
     if "name" not in found and "description" in found:
         # A wholesaler's "Description" is all the name there is.
         only = found.pop("description")
@@ -128,6 +143,22 @@ def _add(found: dict[str, ColumnMatch], matches: Iterable[ColumnMatch]) -> None:
         if match.field not in found and match.column not in taken:
             found[match.field] = match
             taken.add(match.column)
+
+
+def _without_codes(found: dict[str, ColumnMatch], sample: Sequence[list[str]]) -> None:
+    """Take a column of codes ('Item' before 'Description') for the sku where the description can be the name."""
+    name = found.get("name")
+    if name is None or name.reason == "as told" or "description" not in found or not _are_codes(name.column, sample):
+        return
+    if not _are_codes(found["description"].column, sample):
+        del found["name"]
+        found.setdefault("sku", replace(name, field="sku", confidence=0.8, reason=f"{name.reason}, and it holds codes"))
+
+
+def _are_codes(column: int, sample: Sequence[list[str]]) -> bool:
+    values = [row[column].strip() for row in sample if column < len(row) and row[column].strip()]
+    codes = sum(any(map(str.isdigit, value)) and not re.search(r"\s|[^\W\d_]{4}", value) for value in values)
+    return bool(values) and codes >= CODE_SHARE * len(values)
 
 
 def parse_told(text: str) -> dict[str, str]:
@@ -165,16 +196,30 @@ def _by_table(header: list[str]) -> list[ColumnMatch]:
     return list(best.values())
 
 
+def near_field_of(header: str) -> str | None:
+    """Our field that a header stands for, if need be by likeness: 'Prodct name' is the name."""
+    alike = _alike(header)
+    return field_of(header) or (alike[0] if alike else None)
+
+
+def _alike(header: str) -> tuple[str, str, float] | None:
+    """The field of the known header most like this one, that header folded, and how alike they are."""
+    key = folded(header)
+    known = {text: field for text, (field, _) in known_headers().items() if len(text) >= ALIKE_LETTERS}
+    if not ALIKE_LETTERS <= len(key) <= 60:
+        return None
+    alike = process.extractOne(key, known.keys(), scorer=fuzz.ratio, score_cutoff=ALIKE)
+    return (known[alike[0]], alike[0], alike[1]) if alike else None
+
+
 def _by_likeness(header: list[str]) -> list[ColumnMatch]:
-    known = {key: field for key, (field, _) in known_headers().items() if len(key) >= ALIKE_LETTERS}
     found = []
     for column, text in enumerate(header):
-        key = folded(text)
-        if len(key) >= ALIKE_LETTERS and not _place_of(text):
-            alike = process.extractOne(key, known.keys(), scorer=fuzz.ratio, score_cutoff=ALIKE)
-            if alike:
-                reason = f"its header is like '{alike[0]}' ({alike[1]:.0f} of 100)"
-                found.append(ColumnMatch(known[alike[0]], column, text, round(alike[1] / 125, 2), reason))
+        alike = None if _place_of(text) else _alike(text)
+        if alike:
+            field, known, likeness = alike
+            reason = f"its header is like '{known}' ({likeness:.0f} of 100)"
+            found.append(ColumnMatch(field, column, text, round(likeness / 125, 2), reason))
     return sorted(found, key=lambda match: -match.confidence)
 
 

@@ -67,7 +67,10 @@ def detect_dialect(sample: str, *, known: Callable[[list[str]], int] = lambda ce
     records agree on their number of cells, then under which there are most, then the one least used inside cells.
     """
     csv.field_size_limit(LONGEST_CELL)
-    backslashes = '\\"' in sample and sample.count('\\"') > sample.count('""')
+    backslashes = '\\"' in sample and any(
+        not _is_well_quoted(sample, one, backslashes=False) and _is_well_quoted(sample, one, backslashes=True)
+        for one in DELIMITERS
+    )
     fits = [_fit(sample, delimiter, backslashes, known) for delimiter in DELIMITERS]
     best = max(
         fits,
@@ -82,6 +85,17 @@ def detect_dialect(sample: str, *, known: Callable[[list[str]], int] = lambda ce
             return Dialect(NO_DELIMITER, 1, backslashes, "no delimiter makes a table of the lines")
     share = f"{round(best.agreement * best.records)} of the first {best.records} records have {best.width} cells"
     return Dialect(best.delimiter, best.width, backslashes, share)
+
+
+def _is_well_quoted(sample: str, delimiter: str, *, backslashes: bool) -> bool:
+    """Whether every quotation mark of the sample stands where one may, with \\" or else with "" inside cells."""
+    lines = islice(io.StringIO(sample, newline=""), SAMPLE_LINES)
+    try:
+        for _ in csv.reader(lines, delimiter=delimiter, escapechar="\\" if backslashes else None, strict=True):
+            pass
+    except csv.Error as error:
+        return "unexpected end" in str(error)  # the sample's end, not the record's
+    return True
 
 
 def _is_list(sample: str, known: Callable[[list[str]], int]) -> bool:

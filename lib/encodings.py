@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 # A text with more lines than this that are not UTF-8 is in another encoding; below it, the lines are strays.
 STRAY_LINES = 0.1
+# A text in two encodings has at least so many lines with letters of UTF-8 to each that is not UTF-8.
+MIXED_LINES = 0.25
 # More control characters than this among a sample's bytes, and than a few, and it is no text.
 CONTROL_SHARE, FEW_CONTROLS = 0.02, 4
-_CONTROLS = bytes(set(range(32)) - {9, 10, 11, 12, 13, 26, 27, 28, 29, 30, 31})
+# NUL is not among them: old systems pad cells with it, and binary files have the others too.
+_CONTROLS = bytes(set(range(1, 32)) - {9, 10, 11, 12, 13, 26, 27, 28, 29, 30, 31})
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig", "UTF-8 with byte order mark"),
     (codecs.BOM_UTF32_LE, "utf-32", "UTF-32 with byte order mark"),
@@ -54,16 +57,18 @@ def detect_encoding(sample: bytes, *, cut: bool) -> TextEncoding | None:
     if wide:
         return wide
     controls = len(sample) - len(sample.translate(None, _CONTROLS))
-    if controls > max(FEW_CONTROLS, CONTROL_SHARE * len(sample)):
+    if controls > max(FEW_CONTROLS, CONTROL_SHARE * (len(sample) - sample.count(0))):
         return None
     text = sample.decode("utf-8", errors="surrogateescape")
     # The last line may be cut within a letter.
     lines = text.splitlines()[:-1] if cut and "\n" in text else text.splitlines()
     bad = sum(not _fits(line) for line in lines)
+    fitting = sum(not line.isascii() and _fits(line) for line in lines)
     if not bad:
         reason = "it has no other letters than ASCII's" if text.isascii() else "every byte fits"
         return TextEncoding("utf-8", "UTF-8", reason)
-    if bad <= STRAY_LINES * len(lines) and any(letter > "\x7f" and _fits(letter) for letter in text):
+    # Letters of several bytes do not come about by chance: where whole lines have them, the others are strays.
+    if fitting and (bad <= STRAY_LINES * len(lines) or fitting >= MIXED_LINES * bad):
         return TextEncoding("utf-8", "UTF-8", f"all but {bad} of the first {len(lines)} lines fit")
     return _single_byte(sample)
 

@@ -23,9 +23,15 @@ def _table() -> tuple[frozenset[str], frozenset[str]]:
 
 def is_footer(name: str) -> bool:
     """Whether a name may be a footer's, to look at its row more closely: 'Total', 'Summe:', 'Note: prices in EUR'."""
-    names, notes = _table()
-    first = name.partition(" ")[0].rstrip(":.")
-    return folded(name) in names or folded(first) in notes or not any(map(str.isalnum, name))
+    names, _ = _table()
+    return folded(name) in names or _is_note(name) or not any(map(str.isalnum, name))
+
+
+def _is_note(title: str) -> bool:
+    """Whether a text begins with a word, or two, of the notes."""
+    words = title.replace(":", ": ").split()
+    notes = _table()[1]
+    return any(folded(" ".join(words[:count])) in notes for count in (1, 2))
 
 
 def is_footer_row(name: str, filled: list[str], *, columns: int) -> bool:
@@ -35,7 +41,7 @@ def is_footer_row(name: str, filled: list[str], *, columns: int) -> bool:
     """
     if not filled:
         return False
-    names, notes = _table()
+    names, _ = _table()
     title, rest = (name, [cell for cell in filled if cell != name]) if name else (filled[0], filled[1:])
     if not any(map(str.isalnum, "".join(filled))):
         return True  # a ruled line: '-----'
@@ -43,4 +49,4 @@ def is_footer_row(name: str, filled: list[str], *, columns: int) -> bool:
         return not any(letter.isalpha() for cell in rest for letter in cell)
     words = title.replace(":", ": ").split()
     alone = not rest and columns > 1 and len(words) >= NOTE_WORDS
-    return alone and folded(words[0]) in notes
+    return alone and _is_note(title)

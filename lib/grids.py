@@ -73,13 +73,19 @@ class Grid:
             yield _table(records, len(self.header.names), sheet)
 
 
-def with_header(source: RowSource, *, field_of: FieldOf) -> Grid:
+def with_header(source: RowSource, *, field_of: FieldOf, near_field_of: FieldOf | None = None) -> Grid:
     """Find the header in the first rows of a source."""
     head = source.chunk(SAMPLE_ROWS)
     found = find_header(head.rows[:ROWS_LOOKED_AT], field_of)
+    if not found.rows and near_field_of:
+        # Only a first row, and one with two such headers: a product may be called like one.
+        near = {near_field_of(name) for name in head.rows[0]} - {None} if head.rows else set()
+        if len(near) > 1 and "name" in near:
+            names = head.rows[0] + [""] * (len(found.names) - len(head.rows[0]))
+            found = Header(names, 0, 1, f"it has {len(near)} headers like known ones")
     titles = [" ".join(filter(None, map(str.strip, row))) for row in head.rows[: found.first]]
     line = head.lines[found.first] if found.rows else 0
-    names = [mended(name)[0] for name in found.names]
+    names = [mended(name)[0].replace("\0", "") for name in found.names]
     header = Header(names, found.first, found.rows, found.reason)
     return Grid(source, header, line, _slice(head, found.first + found.rows, len(head.rows)), [t for t in titles if t])
 

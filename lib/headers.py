@@ -36,7 +36,9 @@ def find_header(rows: list[list[str]], field_of: FieldOf) -> Header:
         candidates.append((_score(row, [row], field_of), -at, Header(_padded(row, width), at, 1, "")))
         # Two rows only where they say more than either alone.
         two = _joined(row, below, field_of)
-        candidates.append((_score(two, [row, below], field_of) - 0.5, -at, Header(_padded(two, width), at, 2, "")))
+        merged = _repeats(row, below) and any(field_of(cell) for cell in below)
+        two_score = _score(two, [row, below], field_of) + (0.5 if merged else -0.5)
+        candidates.append((two_score, -at, Header(_padded(two, width), at, 2, "")))
     score, _, best = max(candidates, key=lambda candidate: candidate[:2], default=(0.0, 0, Header([], 0, 0, "")))
     if score > 0:
         known = len({field_of(name) for name in best.names} - {None})
@@ -72,12 +74,17 @@ def _joined(row: list[str], below: list[str], field_of: FieldOf) -> list[str]:
         # A title over several columns stands in the first of them.
         group = above.strip() or (group if under.strip() else "")
         under_text = under.strip()
-        if not group or not under_text:
+        if not group or not under_text or above.strip() == under_text:
             names.append(group or under_text)
             continue
         candidates = (f"{group} {under_text}", f"{under_text} {group}", under_text)
         names.append(next((name for name in candidates if field_of(name)), candidates[0]))
     return names
+
+
+def _repeats(row: list[str], below: list[str]) -> bool:
+    """Whether a title stands in both rows, as a cell merged over them does."""
+    return row != below and any(above.strip() and above == under for above, under in zip(row, below, strict=False))
 
 
 def _words_over_numbers(row: list[str], below: list[list[str]], width: int) -> bool:

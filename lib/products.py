@@ -64,7 +64,8 @@ def to_products(rows: pa.Table, *, columns: list[ColumnMatch], validation: Valid
     values: dict[str, Sequence[str | float | None]] = {}
     for field in _TEXT_FIELDS:
         texts = cells.get(field)
-        values[f"product_{field}"] = [clean_text(text) or None for text in texts] if texts else [None] * count
+        clean = clean_text if field == "sku" else clean_name
+        values[f"product_{field}"] = [clean(text) or None for text in texts] if texts else [None] * count
     names = [clean_name(cell) for cell in cells["name"]]
     values["product_name"] = [name or None for name in names]
     values["product_gtin"] = _gtins(cells.get("gtin"), found)
@@ -75,6 +76,8 @@ def to_products(rows: pa.Table, *, columns: list[ColumnMatch], validation: Valid
     values["product_pieces"] = [content.count if content and content.count > 1 else None for content in contents]
     values["product_content_text"] = [content.text if content else None for content in contents]
     _judge_names(rows, names, found)
+    for row in _headers_again(cells, matches):
+        found[row].append(Reason.NOT_A_PRODUCT)
     for at, reason in (("same_as", Reason.DUPLICATE), ("gtin_as", Reason.SHARED_GTIN)):
         for reasons, line in zip(found, rows[at].to_pylist(), strict=True):
             if line is not None:
@@ -100,6 +103,13 @@ def _judge_names(rows: pa.Table, names: list[str], found: list[list[Reason]]) ->
             found[at].append(Reason.MISSING_NAME)
         if is_footer_row(names[at], filled, columns=len(cells)):
             found[at].append(Reason.NOT_A_PRODUCT)
+
+
+def _headers_again(cells: dict[str, list[str]], matches: dict[str, ColumnMatch]) -> list[int]:
+    """The rows that are the header once more, as on each page of a print."""
+    header = matches["name"].header
+    rows = [at for at, name in enumerate(cells["name"]) if name == header]
+    return [at for at in rows if all(cells[field][at] == match.header for field, match in matches.items())]
 
 
 def clean_text(cell: str) -> str:
@@ -166,12 +176,14 @@ def _contents(
     weight, quantity = matches.get("net_weight"), matches.get("quantity")
     header_unit = split_unit(weight.header)[1] if weight else None
     contents: list[Content | None] = []
-    for weight_cell, quantity_cell, name, reasons in zip(
-        cells.get("net_weight", blank), cells.get("quantity", blank), names, found, strict=True
+    # Without a quantity the unit can only be the weight's.
+    units = blank if quantity else cells.get("unit", blank)
+    for weight_cell, quantity_cell, unit_cell, name, reasons in zip(
+        cells.get("net_weight", blank), cells.get("quantity", blank), units, names, found, strict=True
     ):
         content = None
         if weight and weight_cell.strip():
-            content = _weight(weight_cell, header_unit, weight.decimal, reasons)
+            content = _weight(weight_cell, header_unit or unit_of(unit_cell), weight.decimal, reasons)
         content = content or parse_content(name)
         if content is None and quantity and quantity_cell.strip():
             content = parse_content(quantity_cell, decimal=quantity.decimal)

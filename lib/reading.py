@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib.columns import field_of, folded
+from lib.columns import field_of, folded, near_field_of
 from lib.delimited import NO_DELIMITER, DelimitedText, Dialect, detect_dialect
 from lib.encodings import detect_encoding
 from lib.errors import SourceError
@@ -120,7 +120,7 @@ def _text_table(path: Path, sample: bytes, name: str, stack: ExitStack) -> Sourc
         dialect = Dialect(hint[1], dialect.width, dialect.backslashes, "the file's first line says so")
     rows = DelimitedText(stream, dialect=dialect, name=name, first_line=2 if hint else 1)
     with read_errors(name):
-        grid = with_header(rows, field_of=field_of)
+        grid = with_header(rows, field_of=field_of, near_field_of=near_field_of)
     if not grid.header.names:
         raise SourceError(f"{name}: the file has no rows; send one with a header and products")
     delimiter = None if dialect.delimiter == NO_DELIMITER else dialect.delimiter
@@ -148,7 +148,10 @@ def _workbook_table(format: str, sheets: list[Sheet], name: str, options: Readin
     if not chosen:
         shown = ", ".join(repr(sheet.name) for sheet in sheets)
         raise SourceError(f"{name}: there is no sheet {options.sheet!r}; it has {shown}")
-    grids = {sheet.name: with_header(IteratedRows(sheet.rows()), field_of=field_of) for sheet in chosen}
+    grids = {
+        sheet.name: with_header(IteratedRows(sheet.rows()), field_of=field_of, near_field_of=near_field_of)
+        for sheet in chosen
+    }
     filled = {title: grid for title, grid in grids.items() if grid.sample}
     if not filled:
         raise SourceError(f"{name}: no sheet has products below a header; send one that has")

@@ -171,7 +171,9 @@ GZIPPED = gzip.compress(b"sku;name\n" + b"".join(b"%d;Tomato ketchup %d\n" % (i,
         ),
         pytest.param(b"id;price\n1;2\n", "no column is known to hold the product's name", id="no name"),
         pytest.param(GZIPPED[:500], "the gzip data is damaged or cut off", id="truncated gzip"),
-        pytest.param(b"\x7fELF\x02\x01\x01\0\0", "not a text file, nor one of a kind that is read", id="binary"),
+        pytest.param(
+            b"\x7fELF" + bytes(range(256)) * 9, "not a text file, nor one of a kind that is read", id="binary"
+        ),
     ],
 )
 def test_a_bad_source_is_one_clear_line(tmp_path: Path, content: bytes | None, message: str) -> None:
