@@ -37,8 +37,8 @@ MOST_LINES_IN_A_RECORD = 1000
 # A chunk ends past this many characters, so that long rows take no more memory than short ones.
 CHUNK_CHARACTERS = 8_000_000
 # Lines that are split at once. Where a record among them is over several lines or has stray marks, they are split anew
-# one by one, so that few are to pay for it.
-BLOCK_LINES = 256
+# one by one, and as many after them; twice as many each time that this happens in a row, up to the second figure.
+BLOCK_LINES, MOST_LINES_ONE_BY_ONE = 256, 16_384
 
 
 @dataclass
@@ -141,6 +141,8 @@ class DelimitedText:
         self._stream = stream
         self._put_back: deque[str] = deque()
         self._held: list[str] = []  # the physical lines of the record at hand
+        self._one_by_one = BLOCK_LINES
+        self._one_by_one_until = 0  # this line
         csv.field_size_limit(LONGEST_CELL)
         self._reader = self._new_reader()
 
@@ -149,17 +151,23 @@ class DelimitedText:
         records = Records()
         characters = 0
         while len(records.rows) < most and characters < most_characters:
-            if self._put_back:
-                characters += self._take_record(records)
+            if self._put_back or self.line < self._one_by_one_until:
+                length = self._take_record(records)
+                if not length:
+                    break
+                characters += length
                 continue
             block, length = self._next_lines(min(BLOCK_LINES, most - len(records.rows)), most_characters - characters)
             if not block:
                 break
             if self._take_block(block, records):
                 characters += length
+                self._one_by_one = BLOCK_LINES
             else:
                 self._put_back.extend(block)
                 self._reader = self._new_reader()
+                self._one_by_one_until = self.line + self._one_by_one
+                self._one_by_one = min(2 * self._one_by_one, MOST_LINES_ONE_BY_ONE)
         return records
 
     def _next_lines(self, most: int, most_characters: int) -> tuple[list[str], int]:
@@ -192,11 +200,13 @@ class DelimitedText:
         return True
 
     def _take_record(self, records: Records) -> int:
-        """Add the next record, which may be over several lines or have stray marks; the characters it is made of."""
+        """Add the next record, which may be over several lines or have stray marks; its characters, 0 at the end."""
         try:
-            row = next(self._reader)
+            row = next(self._reader, None)
         except csv.Error as error:
             row = self._mended(error, records)
+        if row is None:
+            return 0
         if len(self._held) > 1 and self._swallowed_others(row):
             row = self._alone(records)
         if _is_blank(row):
