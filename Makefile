@@ -1,5 +1,7 @@
 # Everything runs in .venv, which these targets make and keep up to date.
 PYTHON ?= python3
+# Benchmarks by name, all if empty: make bench BENCH=memory
+BENCH ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -17,7 +19,7 @@ check: $(VENV)/dev-ready
 	$(BIN)/mypy
 
 bench: $(VENV)/dev-ready
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
