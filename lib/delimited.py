@@ -133,10 +133,19 @@ def _fit(sample: str, delimiter: str, backslashes: bool, known: Callable[[list[s
 class DelimitedText:
     """Iterates the records of a text stream opened with newline='', counting lines and blank lines."""
 
-    def __init__(self, stream: TextIO, *, dialect: Dialect, name: str, first_line: int = 1) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        dialect: Dialect,
+        name: str,
+        first_line: int = 1,
+        most_blank_lines: int = 10_000_000,
+    ) -> None:
         self.dialect = dialect
         self.name = name
         self.blank_lines = 0
+        self._most_blank_lines = most_blank_lines
         self.line = first_line  # of the next record
         self._stream = stream
         self._put_back: deque[str] = deque()
@@ -151,6 +160,11 @@ class DelimitedText:
         records = Records()
         characters = 0
         while len(records.rows) < most and characters < most_characters:
+            if self.blank_lines > self._most_blank_lines:
+                raise SourceError(
+                    f"{self.name}: it has more than {self._most_blank_lines:,} blank lines by line {self.line:,}; "
+                    "the file is damaged, or raise reading.blank_lines in the config"
+                )
             if self._put_back or self.line < self._one_by_one_until:
                 length = self._take_record(records)
                 if not length:

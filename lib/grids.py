@@ -104,7 +104,7 @@ def header_decision(grid: Grid, *, unit: str = "line") -> str:
         return f"Header: {where}, because {grid.header.reason}."
     shown = "; ".join(f"'{title[:_SHOWN]}'" for title in islice(grid.titles, _TITLES_SHOWN))
     more = f" and {len(grid.titles) - _TITLES_SHOWN} more" if len(grid.titles) > _TITLES_SHOWN else ""
-    return f"Header: {where}, because {grid.header.reason}; above it stand {shown}{more}, which are no products."
+    return f"Header: {where}, because {grid.header.reason}; above it: {shown}{more}."
 
 
 def _slice(records: Records, start: int, stop: int) -> Records:

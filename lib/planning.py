@@ -12,6 +12,7 @@ from lib.catalog import check as check_catalog
 from lib.categorizing import load_categorizer
 from lib.columns import known_headers
 from lib.errors import SettingsError, ShelfsortError, SourceError, StorageError
+from lib.nested import RecordLimits
 from lib.profiles import Profile
 from lib.quantities import UNITS_FILE, unit_of
 from lib.reading import ReadingOptions
@@ -69,7 +70,13 @@ def plan_import(
             source,
             job=job,
             accept=lambda sha256: _refuse_other_source(source, job_id, job, sha256),
-            options=ReadingOptions(member=profile.member, sheet=profile.sheet, limits=settings.reading.limits()),
+            options=ReadingOptions(
+                member=profile.member,
+                sheet=profile.sheet,
+                blank_lines=settings.reading.blank_lines,
+                limits=settings.reading.limits(),
+                record_limits=RecordLimits(columns=settings.reading.columns),
+            ),
             told=profile.columns,
         )
     except ShelfsortError:

@@ -38,6 +38,7 @@ class ReadingOptions:
 
     member: str = ""  # the file to read in a zip that holds several
     sheet: str = ""  # the sheet to read, though others look better
+    blank_lines: int = 10_000_000  # a text with more is damage or an attack
     limits: Limits = field(default_factory=Limits)
     record_limits: RecordLimits = field(default_factory=RecordLimits)
 
@@ -58,6 +59,12 @@ def open_source(path: Path, *, name: str, options: ReadingOptions | None = None)
             decisions.append(f"Compression: {found.compression}{inside}.")
         with read_errors(name):
             table = _opened(found.path, name, options, stack)
+        if len(table.header) > options.record_limits.columns:
+            most = options.record_limits.columns
+            raise SourceError(
+                f"{name}: it has {len(table.header):,} columns, more than the {most:,} allowed; "
+                "send those that matter, or raise reading.columns in the config"
+            )
         table.format |= packing
         table.decisions[:0] = decisions
         yield table
@@ -80,7 +87,7 @@ def _opened(path: Path, name: str, options: ReadingOptions, stack: ExitStack) ->
         raise SourceError(f"{name}: this is a web page without a table of products; {_SEND_INSTEAD}")
     if looks_like_xml(sample):
         return _record_table(open_xml(path, name=name, limits=options.record_limits))
-    return _text_table(path, sample, name, stack)
+    return _text_table(path, sample, name, options, stack)
 
 
 class _GridTable:
@@ -103,7 +110,7 @@ class _GridTable:
             yield from grid.chunks(sheet=sheet)
 
 
-def _text_table(path: Path, sample: bytes, name: str, stack: ExitStack) -> SourceTable:
+def _text_table(path: Path, sample: bytes, name: str, options: ReadingOptions, stack: ExitStack) -> SourceTable:
     encoding = detect_encoding(sample, cut=len(sample) == SAMPLE_BYTES)
     if encoding is None:
         raise SourceError(f"{name}: not a text file, nor one of a kind that is read; {_SEND_INSTEAD}")
@@ -118,7 +125,9 @@ def _text_table(path: Path, sample: bytes, name: str, stack: ExitStack) -> Sourc
     dialect = detect_dialect(text, known=lambda cells: len({field_of(cell) for cell in cells} - {None}))
     if hint:
         dialect = Dialect(hint[1], dialect.width, dialect.backslashes, "the file's first line says so")
-    rows = DelimitedText(stream, dialect=dialect, name=name, first_line=2 if hint else 1)
+    rows = DelimitedText(
+        stream, dialect=dialect, name=name, first_line=2 if hint else 1, most_blank_lines=options.blank_lines
+    )
     with read_errors(name):
         grid = with_header(rows, field_of=field_of, near_field_of=near_field_of)
     if not grid.header.names:
@@ -163,9 +172,9 @@ def _workbook_table(format: str, sheets: list[Sheet], name: str, options: Readin
     decisions = [f"Format: {format}."]
     if len(sheets) > 1:
         left = [repr(sheet.name) + (" (hidden)" if sheet.hidden else "") for sheet in sheets if sheet.name not in read]
-        shown = ", ".join(map(repr, read))
+        why = "its header fits" if len(read) == 1 else "their headers fit"
         rest = f"; not read: {', '.join(left)}" if left else ""
-        decisions.append(f"Sheets: {shown}, because their headers fit products best{rest}.")
+        decisions.append(f"Sheets: {', '.join(map(repr, read))}, because {why} products best{rest}.")
     decisions.append(header_decision(best, unit="row"))
     table = _GridTable(
         [(title if len(read) > 1 else None, grid) for title, grid in read.items()],

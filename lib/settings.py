@@ -37,6 +37,8 @@ class BatchSettings(_Section):
 class ReadingSettings(_Section):
     """How much a file may hold before it is refused."""
 
+    columns: Annotated[int, Field(strict=True, ge=1)]
+    blank_lines: Annotated[int, Field(strict=True, ge=0)]
     unpacked_gigabytes: Annotated[float, Field(gt=0)]
     unpacked_ratio: Annotated[int, Field(strict=True, ge=1)]
     workbook_cells: Annotated[int, Field(strict=True, ge=1)]

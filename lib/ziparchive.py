@@ -55,7 +55,10 @@ def chosen_entry(entries: list[zipfile.ZipInfo], *, name: str, member: str) -> z
     if not data:
         raise SourceError(f"{name}: there is no file in the zip archive; send one with the products in it")
     if len(data) > 1:
-        raise SourceError(f"{name}: {len(data)} files are in the zip archive; name the one to read: {_listed(data)}")
+        raise SourceError(
+            f"{name}: {len(data)} files are in the zip archive; "
+            f"name the one to read as `member` in a profile: {_listed(data)}"
+        )
     return data[0]
 
 

@@ -149,3 +149,13 @@ def test_a_stray_quote_ended_by_an_inch_mark_swallows_no_other_row() -> None:
 def test_a_chunk_ends_past_so_many_characters() -> None:
     table = DelimitedText(io.StringIO("aaaa\n" * 10, newline=""), dialect=Dialect(";", 2), name="products.csv")
     assert [len(table.chunk(10, most_characters=12).rows) for _ in range(4)] == [3, 3, 3, 1]
+
+
+def test_more_blank_lines_than_allowed_are_one_clear_error() -> None:
+    text = io.StringIO("name\n" + "\n" * 50, newline="")
+    table = DelimitedText(text, dialect=Dialect(";", 1), name="products.csv", most_blank_lines=10)
+    with pytest.raises(
+        SourceError, match=r"products\.csv: it has more than 10 blank lines by line \d+; the file is damaged"
+    ):
+        while table.chunk(5).rows:
+            pass

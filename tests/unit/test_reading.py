@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib.errors import SourceError
-from lib.reading import SAMPLE_BYTES, open_source
+from lib.nested import RecordLimits
+from lib.reading import SAMPLE_BYTES, ReadingOptions, open_source
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
@@ -244,3 +245,13 @@ def test_a_bad_file_is_one_clear_line(tmp_path: Path, content: bytes, message: s
         rows_of(written(tmp_path, content))
     assert str(refused.value).startswith(f"products.csv: {message}")
     assert "\n" not in str(refused.value)
+
+
+def test_a_table_with_too_many_columns_is_one_clear_error(tmp_path: Path) -> None:
+    path = written(tmp_path, (";".join(f"c{i}" for i in range(30)) + "\n").encode() * 2)
+    options = ReadingOptions(record_limits=RecordLimits(columns=20))
+    with (
+        pytest.raises(SourceError, match=r"products\.csv: it has 30 columns, more than the 20 allowed"),
+        open_source(path, name="products.csv", options=options),
+    ):
+        pass

@@ -123,7 +123,8 @@ def test_a_file_called_readme_is_the_data_when_there_is_no_other(tmp_path: Path)
 def test_several_data_files_are_listed_and_one_can_be_named(tmp_path: Path) -> None:
     archive = zipped(("a/food.csv", CSV), ("a/tools.csv", b"x"), ("b/tools.csv", b"y"))
     assert refusal(tmp_path, archive) == (
-        "products.csv: 3 files are in the zip archive; name the one to read: 'a/food.csv', 'a/tools.csv', 'b/tools.csv'"
+        "products.csv: 3 files are in the zip archive; name the one to read as `member` in a profile: "
+        "'a/food.csv', 'a/tools.csv', 'b/tools.csv'"
     )
     assert read(tmp_path, archive, member="a/food.csv") == (CSV, "zip")
     assert read(tmp_path, archive, member="food.csv") == (CSV, "zip")
