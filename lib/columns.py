@@ -124,7 +124,7 @@ def match_columns(
         found["name"] = replace(only, field="name", confidence=0.8, reason=f"{only.reason}; there is no other name")
     _add(found, _by_content(header, sample))
     if "name" not in found:
-        shown = ", ".join(repr(h) for h in header[:12]) + (", ..." if len(header) > 12 else "")
+        shown = _shown(header, sample)
         raise SourceError(
             f"{source}: no column is known to hold the product's name (the columns are {shown}); "
             "say which with --columns name=HEADER, or add its header to config/columns.toml"
@@ -134,6 +134,15 @@ def match_columns(
         decimal, reason = decimal_mark(values)
         found[field] = replace(found[field], decimal=decimal, decimal_reason=reason)
     return [found[field] for field in FIELDS if field in found]
+
+
+def _shown(header: list[str], sample: Sequence[list[str]]) -> str:
+    """The columns for an error; where the file has no header, with what the first row holds."""
+    named = []
+    for column, text in enumerate(header[:12]):
+        value = sample[0][column] if sample and column < len(sample[0]) else ""
+        named.append(f"{text!r} like {value[:20]!r}" if value and text == f"column {column + 1}" else repr(text))
+    return ", ".join(named) + (", ..." if len(header) > 12 else "")
 
 
 def _add(found: dict[str, ColumnMatch], matches: Iterable[ColumnMatch]) -> None:
@@ -180,7 +189,7 @@ def _as_told(header: list[str], told: Mapping[str, str], source: str) -> dict[st
     for field, text in told.items():
         column = header.index(text) if text in header else places.get(folded(text))
         if column is None:
-            shown = ", ".join(repr(h) for h in header[:12]) + (", ..." if len(header) > 12 else "")
+            shown = _shown(header, ())
             raise SettingsError(f"{source}: there is no column {text!r} for {field}; the columns are {shown}")
         found[field] = ColumnMatch(field, column, header[column], 1.0, "as told")
     return found
