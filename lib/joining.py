@@ -14,8 +14,7 @@ from lib.catalog import COLUMNS as CATALOG_COLUMNS
 from lib.errors import AccountingError
 from lib.planning import ImportPlan
 from lib.records import Batch, BatchResult, Outcome, Reason
-from lib.reporting import REPORT_FILE
-from lib.results import BETWEEN, result_files
+from lib.results import BETWEEN, REPORT_FILE, result_files
 from lib.rows import cell_columns
 from lib.staging import opened, read_ledger
 from lib.storage import Folder, folder

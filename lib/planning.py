@@ -17,7 +17,7 @@ from lib.profiles import Profile
 from lib.quantities import UNITS_FILE, unit_of
 from lib.reading import ReadingOptions
 from lib.records import Batch
-from lib.reporting import REPORT_FILE, read_report
+from lib.results import REPORT_FILE, read_report
 from lib.settings import Settings
 from lib.staging import Staged, stage
 from lib.storage import Folder, check_writable, folder

@@ -4,33 +4,29 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lib.catalog import CatalogImport
 from lib.columns import ColumnMatch
 from lib.errors import AccountingError
+from lib.joining import Tally
 from lib.languages import language_mix
+from lib.planning import ImportPlan
 from lib.records import SENTENCES, BatchResult, Outcome, Reason
-from lib.results import FILES
+from lib.results import FILES, REPORT_FILE
 from lib.settings import Settings
 from lib.staging import SHARDS
-from lib.storage import Folder, folder
+from lib.storage import folder
 
-if TYPE_CHECKING:
-    from lib.catalog import CatalogImport
-    from lib.joining import Tally
-    from lib.planning import ImportPlan
-
-# Written last: a job's folder without it is unfinished.
-REPORT_FILE = "report.json"
 REPORT_VERSION = 1
 
 
 def build_report(
-    plan: "ImportPlan",
+    plan: ImportPlan,
     results: Sequence[BatchResult],
-    tally: "Tally",
+    tally: Tally,
     *,
-    catalog: "CatalogImport",
+    catalog: CatalogImport,
     settings: Settings,
     started: str,
 ) -> dict[str, Any]:
@@ -87,19 +83,13 @@ def build_report(
     }
 
 
-def finish_job(plan: "ImportPlan", report: dict[str, Any], *, keep_shards: bool) -> None:
+def finish_job(plan: ImportPlan, report: dict[str, Any], *, keep_shards: bool) -> None:
     """Publish report.json, which says that the job's results are complete, and clear away what led to them."""
     job = folder(plan.job_uri)
     job.write_bytes(REPORT_FILE, (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode())
     job.clear_unfinished()
     if not keep_shards:
         job.delete(SHARDS)
-
-
-def read_report(job: Folder) -> dict[str, Any]:
-    """The report in a job's folder; StorageError or ValueError when there is none or it is damaged."""
-    report: dict[str, Any] = json.loads(job.read_bytes(REPORT_FILE))
-    return report
 
 
 def summary(report: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ In Parquet every value is as it was. In CSV a cell that a spreadsheet would run 
 front, and the file begins with a byte order mark, without which Excel garbles every letter beyond ASCII.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -33,6 +34,8 @@ CATEGORY_COLUMNS = {
 # Where each table of results lies in the job's folder.
 CATEGORIZED_PARQUET, CATEGORIZED_CSV = "categorized.parquet", "categorized.csv"
 REVIEW_CSV, REJECTED_CSV = "review.csv", "rejected.csv"
+# Written last: a job's folder without it is unfinished.
+REPORT_FILE = "report.json"
 FILES = (CATEGORIZED_PARQUET, CATEGORIZED_CSV, REVIEW_CSV, REJECTED_CSV)
 
 BETWEEN = "; "  # codes and extra cells in one column
@@ -174,3 +177,9 @@ def without_formulas(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return filled
     risky = pc.and_not(risky, pc.match_substring_regex(filled, _HARMLESS))
     return pc.if_else(risky, pc.binary_join_element_wise(pa.scalar("'"), filled, ""), filled)
+
+
+def read_report(job: Folder) -> dict[str, Any]:
+    """The report in a job's folder; StorageError or ValueError when there is none or it is damaged."""
+    report: dict[str, Any] = json.loads(job.read_bytes(REPORT_FILE))
+    return report

@@ -16,7 +16,7 @@ from lib.joining import Tally, catalog_tables, join_batches
 from lib.planning import ImportPlan, plan_import
 from lib.processing import process_batch
 from lib.records import BatchResult
-from lib.reporting import REPORT_FILE
+from lib.results import REPORT_FILE
 from lib.settings import Settings, parse, settings_of
 from lib.staging import sha256_of
 from tests.fakes import LengthCategorizer
