@@ -98,6 +98,10 @@ class JsonText:
                 if end < len(text) or self._ended:
                     if end - pos > limit:
                         self._too_long()
+                    # Not left to Python's recursion limit, which its versions apply to the decoder differently.
+                    openings = text.count("[", pos, end) + text.count("{", pos, end)
+                    if openings > self.limits.depth and _is_deeper(found, self.limits.depth):
+                        self._too_deep()
                     self._pos = end
                     return found
             if len(text) - pos > limit:
@@ -213,3 +217,14 @@ def _constant(text: str) -> NumberText | None:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_float=_decimal, parse_int=NumberText, parse_constant=_constant, strict=False
 )
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Whether more containers than `depth` lie within each other."""
+    level = [value]
+    for _ in range(depth + 1):
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        if not inner:
+            return False
+        level = [child for children in inner for child in children]
+    return True
