@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # How many rows are looked at, and how many of them may stand above the header.
 ROWS_LOOKED_AT = 60
@@ -42,10 +42,10 @@ def find_header(rows: list[list[str]], field_of: FieldOf) -> Header:
     score, _, best = max(candidates, key=lambda candidate: candidate[:2], default=(0.0, 0, Header([], 0, 0, "")))
     if score > 0:
         known = len({field_of(name) for name in best.names} - {None})
-        return _explained(best, "it has one known header" if known == 1 else f"it has {known} known headers")
+        return replace(best, reason="it has one known header" if known == 1 else f"it has {known} known headers")
     for at, row in enumerate(rows[:DEEPEST_HEADER]):
         if _words_over_numbers(row, rows[at + 1 :], width):
-            return _explained(Header(_padded(row, width), at, 1, ""), "it has words where the rows below have numbers")
+            return Header(_padded(row, width), at, 1, "it has words where the rows below have numbers")
     names = [f"column {number}" for number in range(1, width + 1)]
     return Header(names, 0, 0, "no row looks like a header, so columns are told by what they hold")
 
@@ -111,7 +111,3 @@ def _filled(row: list[str]) -> int:
 
 def _padded(row: list[str], width: int) -> list[str]:
     return row + [""] * (width - len(row))
-
-
-def _explained(header: Header, reason: str) -> Header:
-    return Header(header.names, header.first, header.rows, reason)

@@ -21,8 +21,8 @@ from lib.storage import Folder, folder
 
 CONFIDENCE_BINS = 20  # twentieths of [0, 1]
 REJECTED_SHOWN = 20  # in the report and the card
-NAMES, NAMES_OF_A_GROUP = 1000, 200  # looked at for their languages, and of each group of rows
 CELL_SHOWN = 200  # characters of each of their cells
+NAMES, NAMES_OF_A_GROUP = 1000, 200  # looked at for their languages, and of each group of rows
 LINES_SHOWN = 20  # in an error
 
 

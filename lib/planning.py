@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.batching import batch_count, plan_batches
-from lib.catalog import check as check_catalog
 from lib.categorizing import load_categorizer
 from lib.columns import known_headers
 from lib.errors import SettingsError, ShelfsortError, SourceError, StorageError
+from lib.footers import FOOTERS_FILE, is_footer
 from lib.nested import RecordLimits
 from lib.profiles import Profile
 from lib.quantities import UNITS_FILE, unit_of
@@ -52,6 +52,9 @@ def plan_import(
     `job_id` is a UUID, or '' for a new one; `profile` is what is known of the file in advance. Raises a ShelfsortError
     for whatever would make the run fail later.
     """
+    # Not above: every batch's task imports this module for the plan, and SQLAlchemy takes longer than the rest.
+    from lib.catalog import check as check_catalog
+
     if not source:
         raise SourceError("no source given; add --source FILE, a path or an s3:// URI")
     is_new = not job_id
@@ -61,6 +64,7 @@ def plan_import(
     # The tables that people edit are read here first, where a mistake costs seconds.
     known_headers()
     unit_of("g")
+    is_footer("total")
     categorizer = load_categorizer(settings.model_uri)
     check_writable(output_folder)
     check_catalog(output_folder, url=settings.catalog_url)
@@ -133,6 +137,7 @@ def _results_key(staged: Staged, model_version: str, settings: Settings) -> str:
 
 
 def _code_hash() -> str:
-    """A hash of our own code and the units it knows, for another version may process the same rows differently."""
-    contents = (path.read_bytes() for path in (*sorted(Path(__file__).parent.glob("*.py")), UNITS_FILE))
+    """A hash of our own code and the tables it reads, for another version may process the same rows differently."""
+    files = (*sorted(Path(__file__).parent.glob("*.py")), UNITS_FILE, FOOTERS_FILE)
+    contents = (path.read_bytes() for path in files)
     return hashlib.sha256(b"".join(contents)).hexdigest()

@@ -14,7 +14,6 @@ from lib.gtins import clean_gtin, is_gtin, is_restricted, restored_gtin
 from lib.names import clean_name, model_text
 from lib.quantities import Unit, parse_measure, unit_of
 from lib.records import Reason
-from lib.rows import ROW_COLUMNS
 from lib.settings import ValidationSettings
 
 # What we make of a row, as columns of the results beside the customer's own.
@@ -95,7 +94,7 @@ def _judge_names(rows: pa.Table, names: list[str], found: list[list[Reason]]) ->
     for at, name in enumerate(names):
         if name and is_too_short(name):
             found[at].append(Reason.NAME_TOO_SHORT)
-    cells = [column for column in rows.column_names if column not in ROW_COLUMNS and column.startswith("c")]
+    cells = [column for column in rows.column_names if column.startswith("c")]
     for at in suspects:
         row = [clean_text(str(rows[column][at])) for column in cells]
         filled = [cell for cell in row if cell]

@@ -172,7 +172,7 @@ def _shard_writer(target: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 
 def read_ledger(ledger: Shard, *, first_row: int, rows: int, job: Folder) -> pa.Table:
-    """The ledger's rows [first_row, first_row + rows): the columns of seen_rows.LEDGER_COLUMNS."""
+    """The ledger's rows [first_row, first_row + rows): the columns of seen_rows.LEDGER_SCHEMA."""
     with opened(ledger, job=job) as file:
         groups = range(first_row // SHARD_ROWS, -(-(first_row + rows) // SHARD_ROWS))
         return file.read_row_groups(list(groups)).slice(first_row % SHARD_ROWS, rows)

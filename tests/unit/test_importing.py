@@ -199,6 +199,17 @@ def test_other_settings_or_another_model_find_nothing_finished(tmp_path: Path) -
     assert other.results_key != plan.results_key
 
 
+@pytest.mark.parametrize("table", ["UNITS_FILE", "FOOTERS_FILE"])
+def test_another_table_of_units_or_footers_finds_nothing_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    plan = planned(tmp_path, MESSY)
+    edited = tmp_path / "edited.toml"
+    edited.write_text("# another")
+    monkeypatch.setattr(f"lib.planning.{table}", edited)
+    assert planned(tmp_path, MESSY).results_key != plan.results_key
+
+
 def test_the_catalog_gets_what_was_kept(tmp_path: Path) -> None:
     plan, results, _ = imported(tmp_path, MESSY, count=2)
     rows = pa.concat_tables(catalog_tables(plan, results)).to_pylist()
