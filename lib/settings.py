@@ -4,10 +4,12 @@ Validated when a flow starts or is deployed, so that a mistake costs seconds and
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -72,6 +74,46 @@ class ValidationSettings(_Section):
         return self
 
 
+class RemoteSettings(_Section):
+    """A slow model behind an HTTP endpoint; nothing is asked of it when the endpoint is empty."""
+
+    endpoint: str
+    model: str
+    key_variable: str
+    only_for_review: Annotated[bool, Field(strict=True)]
+    texts_a_call: Annotated[int, Field(strict=True, ge=1, le=1000)]
+    calls_at_once: Annotated[int, Field(strict=True, ge=1, le=64)]
+    calls_a_minute: Annotated[float, Field(ge=0)]
+    timeout_seconds: Annotated[float, Field(gt=0)]
+    tries: Annotated[int, Field(strict=True, ge=1, le=20)]
+    cache: str
+    failures_at_most: Annotated[float, Field(ge=0, le=1)]
+    price_in: Annotated[float, Field(ge=0)]
+    price_out: Annotated[float, Field(ge=0)]
+    request: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _no_secret(self) -> "RemoteSettings":
+        # As checks of the whole section, so that the error does not show what was given: it may be a key.
+        if self.key_variable and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", self.key_variable):
+            raise ValueError("key_variable must be the name of an environment variable, in capitals, and never a key")
+        parts = urlsplit(self.endpoint)
+        if self.endpoint and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError("endpoint must be an address such as https://HOST/v1")
+        if "@" in parts.netloc or parts.query:
+            raise ValueError("endpoint must hold no password and no query; name the key's variable in key_variable")
+        if self.endpoint and not self.model:
+            raise ValueError("model must name the endpoint's model")
+        if "://" in self.cache:
+            raise ValueError("cache must be a file of this machine, or empty")
+        return self
+
+    @property
+    def cache_path(self) -> str:
+        """The cache's file as an absolute path; '' for none."""
+        return str(ROOT / Path(self.cache).expanduser()) if self.cache else ""
+
+
 class Settings(_Section):
     """All settings; the meaning of each key stands in config/default.toml."""
 
@@ -82,6 +124,7 @@ class Settings(_Section):
     batches: BatchSettings
     reading: ReadingSettings
     validation: ValidationSettings
+    remote: RemoteSettings
 
     @property
     def catalog_url(self) -> str:
