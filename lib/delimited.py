@@ -6,32 +6,16 @@ what the strict mode refuses. The physical lines of each record are held until i
 """
 
 import csv
-import io
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
-from typing import Any, Literal, TextIO
+from typing import Literal, TextIO
 
+from lib.dialects import LONGEST_CELL, Dialect, split_again
 from lib.errors import SourceError
 
-# Tried first; the last is preferred where all else is equal: commas stand inside cells, tabs hardly ever.
-DELIMITERS = (",", ";", "|", "\t")
-# Tried where none of these makes a table: what databases and old systems write.
-RARE_DELIMITERS = ("^", "~", "\x01", "\x1e", "¦", "§", "#", ":")
-# What no text holds, so that each line of a list is one cell.
-NO_DELIMITER = "\x1f"
-# How many lines are looked at to tell the delimiter.
-SAMPLE_LINES = 200
-# Without a known header, a delimiter must make this share of the records alike.
-AGREEMENT = 0.7
-# A rare delimiter must make this share of at least so many records alike.
-RARE_AGREEMENT, RARE_RECORDS = 0.9, 3
-# A delimiter that fewer than this share of the records hold is a letter of theirs.
-MANY_CELLS = 0.3
-# A cell beyond this many characters is taken for damage; the longest ingredient lists are some thousand.
-LONGEST_CELL = 16_000_000
 # A quoted cell over more lines than this is taken for a stray quotation mark.
 MOST_LINES_IN_A_RECORD = 1000
 # A chunk ends past this many characters, so that long rows take no more memory than short ones.
@@ -50,86 +34,6 @@ class Records:
     open_quotes: set[int] = field(default_factory=set)  # positions in `rows` whose quote is never closed
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """How a text is split into cells."""
-
-    delimiter: str  # NO_DELIMITER for a list of one column
-    width: int  # cells of most records
-    backslashes: bool = False  # whether quotation marks inside cells are written \\" and not ""
-    reason: str = ""
-
-
-def detect_dialect(sample: str, *, known: Callable[[list[str]], int] = lambda cells: 0) -> Dialect:
-    """The dialect of a text from a sample of its beginning.
-
-    The delimiter under which a record has most cells that are `known` headers (at least one), then under which most
-    records agree on their number of cells, then under which there are most, then the one least used inside cells.
-    """
-    csv.field_size_limit(LONGEST_CELL)
-    backslashes = '\\"' in sample and any(
-        not _is_well_quoted(sample, one, backslashes=False) and _is_well_quoted(sample, one, backslashes=True)
-        for one in DELIMITERS
-    )
-    fits = [_fit(sample, delimiter, backslashes, known) for delimiter in DELIMITERS]
-    best = max(
-        fits,
-        key=lambda fit: (fit.known > 0, fit.agreement, fit.known, fit.width, fit.delimiter != ",", fits.index(fit)),
-    )
-    if not best.known and (best.agreement < AGREEMENT or _is_list(sample, known)):
-        best = replace(best, width=1)
-    if best.width < 2:
-        rare = [_fit(sample, delimiter, backslashes, known) for delimiter in RARE_DELIMITERS]
-        best = max(rare, key=lambda fit: (fit.width > 1, fit.agreement >= RARE_AGREEMENT, fit.agreement, fit.width))
-        if best.width < 2 or best.agreement < RARE_AGREEMENT or best.records < RARE_RECORDS:
-            return Dialect(NO_DELIMITER, 1, backslashes, "no delimiter makes a table of the lines")
-    share = f"{round(best.agreement * best.records)} of the first {best.records} records have {best.width} cells"
-    return Dialect(best.delimiter, best.width, backslashes, share)
-
-
-def _is_well_quoted(sample: str, delimiter: str, *, backslashes: bool) -> bool:
-    """Whether every quotation mark of the sample stands where one may, with \\" or else with "" inside cells."""
-    lines = islice(io.StringIO(sample, newline=""), SAMPLE_LINES)
-    try:
-        for _ in csv.reader(lines, delimiter=delimiter, escapechar="\\" if backslashes else None, strict=True):
-            pass
-    except csv.Error as error:
-        return "unexpected end" in str(error)  # the sample's end, not the record's
-    return True
-
-
-def _is_list(sample: str, known: Callable[[list[str]], int]) -> bool:
-    """Whether one of the first lines is a known header as it stands: 'Product name' over 'Milk, semi-skimmed'."""
-    return any(known([line.strip().strip('"')]) for line in islice(io.StringIO(sample), SAMPLE_LINES // 10))
-
-
-@dataclass(frozen=True)
-class _Fit:
-    delimiter: str
-    width: int
-    agreement: float  # share of the records that have this width
-    known: int
-    records: int
-
-
-def _fit(sample: str, delimiter: str, backslashes: bool, known: Callable[[list[str]], int]) -> _Fit:
-    widths: Counter[int] = Counter()
-    recognized = 0
-    escape = "\\" if backslashes else None
-    lines = islice(io.StringIO(sample, newline=""), SAMPLE_LINES)
-    with suppress(csv.Error):  # a cell of damage; what comes before it will do
-        for row in csv.reader(lines, delimiter=delimiter, escapechar=escape):
-            if any(row):
-                widths[len(row)] += 1
-                recognized = max(recognized, known(row) if len(row) > 1 else 0)
-    records = widths.total()
-    width, count = max(widths.items(), key=lambda item: (item[0] > 1) * item[1], default=(0, 0))
-    # Title rows and notes have one cell; that a few records have more says nothing for a delimiter.
-    if width < 2 or count < max(1, MANY_CELLS * records):
-        return _Fit(delimiter, 1, 0.0, 0, records)
-    return _Fit(delimiter, width, count / records, recognized, records)
-
-
 class DelimitedText:
     """Iterates the records of a text stream opened with newline='', counting lines and blank lines."""
 
@@ -141,13 +45,16 @@ class DelimitedText:
         name: str,
         first_line: int = 1,
         most_blank_lines: int = 10_000_000,
+        longest_line: int = 32_000_000,
     ) -> None:
         self.dialect = dialect
         self.name = name
         self.blank_lines = 0
         self._most_blank_lines = most_blank_lines
         self.line = first_line  # of the next record
-        self._stream = stream
+        # No more of a line is read than it takes to refuse it.
+        self._longest_line = longest_line
+        self._stream = iter(partial(stream.readline, longest_line + 1), "")
         self._put_back: deque[str] = deque()
         self._held: list[str] = []  # the physical lines of the record at hand
         self._one_by_one = BLOCK_LINES
@@ -190,7 +97,7 @@ class DelimitedText:
         length = 0
         for line in islice(self._stream, most):
             block.append(line)
-            length += len(line)
+            length += self._checked(line, self.line + len(block) - 1)
             if length >= most_characters:
                 break
         return block, length
@@ -198,7 +105,7 @@ class DelimitedText:
     def _take_block(self, block: list[str], records: Records) -> bool:
         """Add the records of so many lines if they are one a line, as nearly all are: much faster than one by one."""
         try:
-            rows = list(csv.reader(block, strict=True, **self._format()))
+            rows = list(csv.reader(block, strict=True, **self.dialect.format()))
         except csv.Error:
             return False
         if len(rows) != len(block):
@@ -207,7 +114,7 @@ class DelimitedText:
         if min(map(len, rows)) < 2:
             filled = [at for at, row in enumerate(rows) if not _is_blank(row)]
             self.blank_lines += len(block) - len(filled)
-            lines, rows = [self.line + at for at in filled], [rows[at] for at in filled]
+            lines, rows = [self.line + at for at in filled], [self._whole(rows[at]) for at in filled]
         records.rows += rows
         records.lines += lines
         self.line += len(block)
@@ -226,7 +133,7 @@ class DelimitedText:
         if _is_blank(row):
             self.blank_lines += len(self._held)
         else:
-            records.rows.append(row)
+            records.rows.append(self._whole(row))
             records.lines.append(self.line)
         self.line += len(self._held)
         characters = sum(map(len, self._held))
@@ -244,8 +151,16 @@ class DelimitedText:
         self._reader = self._new_reader()
         verbatim = self._first_line()
         if len(verbatim) == self.dialect.width:
-            return [_unquoted(cell) for cell in verbatim]
-        return self._first_line(quoting=csv.QUOTE_MINIMAL)
+            return [_unquoted(cell, self.dialect.quote) for cell in verbatim]
+        return self._closed_before_delimiters() or self._first_line(quoting=csv.QUOTE_MINIMAL)
+
+    def _closed_before_delimiters(self) -> list[str]:
+        """The first line's cells if marks close only before a delimiter or the line's end; [] if that is no record."""
+        for pairs in () if self.dialect.backslashes else (True, False):
+            cells = cells_closed_before_delimiters(self._held[0].rstrip("\r\n"), self.dialect, pairs=pairs)
+            if len(cells) == self.dialect.width:
+                return cells
+        return []
 
     def _swallowed_others(self, row: list[str]) -> bool:
         """Whether a record over several lines is a stray mark's: too narrow, while its first line alone would do."""
@@ -255,15 +170,31 @@ class DelimitedText:
 
     def _alone(self, records: Records) -> list[str]:
         """The first line of a record whose mark is never closed; the lines that it swallowed are read anew."""
-        records.open_quotes.add(len(records.rows))
         self._put_back.extendleft(reversed(self._held[1:]))
         del self._held[1:]
         self._reader = self._new_reader()
-        return self._first_line()
+        closed = self._closed_before_delimiters()
+        if not closed:
+            records.open_quotes.add(len(records.rows))
+        return closed or self._first_line()
+
+    def _whole(self, row: list[str]) -> list[str]:
+        """A row, split once more where its line was quoted as a whole."""
+        again = split_again(row, self.dialect) if self.dialect.whole_lines else row
+        return again if len(again) == self.dialect.width else row
+
+    def _checked(self, line: str, number: int) -> int:
+        """The length of a line that is not too long to be one."""
+        if len(line) > self._longest_line:
+            raise SourceError(
+                f"{self.name}: line {number:,} has more than {self._longest_line:,} characters; the file is damaged or "
+                "not a product table, or raise reading.line_characters in the config"
+            )
+        return len(line)
 
     def _first_line(self, *, quoting: Literal[0, 3] = csv.QUOTE_NONE) -> list[str]:
         try:
-            return next(csv.reader(self._held[:1], quoting=quoting, **self._format()), [])
+            return next(csv.reader(self._held[:1], quoting=quoting, **self.dialect.format()), [])
         except csv.Error:
             raise self._too_long() from None
 
@@ -273,11 +204,8 @@ class DelimitedText:
             "the file is damaged or not a product table"
         )
 
-    def _format(self) -> dict[str, Any]:
-        return {"delimiter": self.dialect.delimiter, "escapechar": "\\" if self.dialect.backslashes else None}
-
     def _new_reader(self) -> Iterator[list[str]]:
-        return csv.reader(self._holding(), strict=True, **self._format())
+        return csv.reader(self._holding(), strict=True, **self.dialect.format())
 
     def _holding(self) -> Iterator[str]:
         """The physical lines, each held until its record is judged."""
@@ -288,6 +216,7 @@ class DelimitedText:
             if len(held) > MOST_LINES_IN_A_RECORD:
                 return
         for line in self._stream:
+            self._checked(line, self.line + len(held))
             held.append(line)
             yield line
             if len(held) > MOST_LINES_IN_A_RECORD:
@@ -299,6 +228,42 @@ def _is_blank(row: list[str]) -> bool:
     return not row or (len(row) == 1 and not row[0].strip())
 
 
-def _unquoted(cell: str) -> str:
-    whole = len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1].replace('""', "")
-    return cell[1:-1].replace('""', '"') if whole else cell
+def cells_closed_before_delimiters(line: str, dialect: Dialect, *, pairs: bool) -> list[str]:
+    """The cells of one line, where a mark ends a cell only before a delimiter or the line's end.
+
+    With `pairs` a doubled mark never ends one, as the rules have it. [] when a cell is never closed.
+    """
+    cells = []
+    at = 0
+    while True:
+        if line.startswith(dialect.quote, at):
+            end = _closing_mark(line, at + 1, dialect, pairs=pairs)
+            if end < 0:
+                return []
+            cells.append(line[at + 1 : end].replace(2 * dialect.quote, dialect.quote))
+            at = end + 1
+        else:
+            end = line.find(dialect.delimiter, at)
+            cells.append(line[at:] if end < 0 else line[at:end])
+            at = len(line) if end < 0 else end
+        if at >= len(line):
+            return cells
+        at += 1
+
+
+def _closing_mark(line: str, at: int, dialect: Dialect, *, pairs: bool) -> int:
+    at = line.find(dialect.quote, at)
+    while at >= 0:
+        behind = at + 1
+        while line.startswith(dialect.quote, behind):
+            behind += 1
+        ends = behind == len(line) or line.startswith(dialect.delimiter, behind)
+        if ends and not (pairs and (behind - at) % 2 == 0):
+            return behind - 1
+        at = line.find(dialect.quote, behind)
+    return -1
+
+
+def _unquoted(cell: str, quote: str) -> str:
+    whole = len(cell) > 1 and cell[0] == cell[-1] == quote and quote not in cell[1:-1].replace(2 * quote, "")
+    return cell[1:-1].replace(2 * quote, quote) if whole else cell

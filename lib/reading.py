@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow as pa
 
 from lib.columns import field_of, folded, near_field_of
-from lib.delimited import NO_DELIMITER, DelimitedText, Dialect, detect_dialect
+from lib.delimited import DelimitedText
+from lib.dialects import NO_DELIMITER, detect_dialect
 from lib.encodings import detect_encoding
 from lib.errors import SourceError
 from lib.grids import Grid, IteratedRows, facts, header_decision, with_header, with_known_header
@@ -122,11 +123,14 @@ def _text_table(path: Path, sample: bytes, name: str, options: ReadingOptions, s
     if hint:
         first = stream.readline()
         text = text[len(first) :]
-    dialect = detect_dialect(text, known=lambda cells: len({field_of(cell) for cell in cells} - {None}))
-    if hint:
-        dialect = Dialect(hint[1], dialect.width, dialect.backslashes, "the file's first line says so")
+    dialect = detect_dialect(text, known=lambda cells: len(_fields(cells)), told=hint[1] if hint else None)
     rows = DelimitedText(
-        stream, dialect=dialect, name=name, first_line=2 if hint else 1, most_blank_lines=options.blank_lines
+        stream,
+        dialect=dialect,
+        name=name,
+        first_line=2 if hint else 1,
+        most_blank_lines=options.blank_lines,
+        longest_line=options.limits.line_characters,
     )
     with read_errors(name):
         grid = with_header(rows, field_of=field_of, near_field_of=near_field_of)
@@ -165,7 +169,8 @@ def _workbook_table(format: str, sheets: list[Sheet], name: str, options: Readin
     if not filled:
         raise SourceError(f"{name}: no sheet has products below a header; send one that has")
     best = max(
-        filled.values(), key=lambda grid: (_known(grid) > 0, "name" in _fields(grid), _known(grid), len(grid.sample))
+        filled.values(),
+        key=lambda grid: (_known(grid) > 0, "name" in _fields(grid.header.names), _known(grid), len(grid.sample)),
     )
     key = [folded(header) for header in best.header.names]
     read = {title: grid for title, grid in filled.items() if grid is best or _same(grid, key)}
@@ -194,9 +199,9 @@ def _same(grid: Grid, key: list[str]) -> bool:
     return bool(any(key)) and grid.header.rows > 0 and [folded(header) for header in grid.header.names] == key
 
 
-def _fields(grid: Grid) -> set[str | None]:
-    return {field_of(header) for header in grid.header.names} - {None}
+def _fields(names: list[str]) -> set[str | None]:
+    return {field_of(name) for name in names} - {None}
 
 
 def _known(grid: Grid) -> int:
-    return len(_fields(grid))
+    return len(_fields(grid.header.names))

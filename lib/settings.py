@@ -41,6 +41,7 @@ class ReadingSettings(_Section):
 
     columns: Annotated[int, Field(strict=True, ge=1)]
     blank_lines: Annotated[int, Field(strict=True, ge=0)]
+    line_characters: Annotated[int, Field(strict=True, ge=1000)]
     unpacked_gigabytes: Annotated[float, Field(gt=0)]
     unpacked_ratio: Annotated[int, Field(strict=True, ge=1)]
     workbook_cells: Annotated[int, Field(strict=True, ge=1)]
@@ -52,6 +53,7 @@ class ReadingSettings(_Section):
         return Limits(
             unpacked_bytes=int(self.unpacked_gigabytes * 2**30),
             unpacked_ratio=self.unpacked_ratio,
+            line_characters=self.line_characters,
             workbook_cells=self.workbook_cells,
             workbook_memory_bytes=int(self.workbook_gigabytes * 2**30),
             workbook_seconds=self.workbook_seconds,

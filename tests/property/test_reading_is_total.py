@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lib.batching import plan_batches
 from lib.columns import ColumnMatch
-from lib.delimited import DelimitedText, Dialect
+from lib.delimited import DelimitedText
+from lib.dialects import Dialect
 from lib.errors import ShelfsortError
 from lib.products import to_products
 from lib.quantities import parse_measure, parse_number, unit_of

@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from lib.delimited import MOST_LINES_IN_A_RECORD, NO_DELIMITER, DelimitedText, Dialect, detect_dialect
+from lib.delimited import MOST_LINES_IN_A_RECORD, DelimitedText
+from lib.dialects import NO_DELIMITER, Dialect, detect_dialect
 from lib.errors import SourceError
 
 
