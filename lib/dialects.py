@@ -157,7 +157,7 @@ def _fit(sample: str, dialect: Dialect, known: Callable[[list[str]], int]) -> _F
 
 def _records(sample: str, dialect: Dialect, *, strict: bool) -> list[list[str]]:
     """The sample's records but blank ones; if `strict`, without those whose quotation marks are not where they may."""
-    records = []
+    records: list[list[str]] = []
     lines = islice(io.StringIO(sample, newline=""), SAMPLE_LINES)
     reader = csv.reader(lines, strict=strict, **dialect.format())
     while True:

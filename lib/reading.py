@@ -8,13 +8,12 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from lib.columns import field_of, folded, near_field_of
+from lib.columns import field_of, near_field_of
 from lib.delimited import DelimitedText
 from lib.dialects import NO_DELIMITER, detect_dialect
 from lib.encodings import detect_encoding
@@ -24,8 +23,9 @@ from lib.json_records import open_json
 from lib.nested import RecordLimits, RecordTable, looks_like_html, looks_like_json, looks_like_xml
 from lib.parquet_source import ParquetTable
 from lib.rows import SourceTable, read_errors
+from lib.sheets import sheets_table
 from lib.unpacking import Limits, unpacked
-from lib.workbook import Sheet, open_workbook, workbook_kind
+from lib.workbook import open_workbook, workbook_kind
 from lib.xml_records import open_xml
 
 SAMPLE_BYTES = 1 << 20
@@ -75,7 +75,7 @@ def _opened(path: Path, name: str, options: ReadingOptions, stack: ExitStack) ->
     kind = workbook_kind(path, name=name)
     if kind:
         workbook = stack.enter_context(open_workbook(path, name=name, limits=options.limits))
-        return _workbook_table(workbook.format, workbook.sheets, name, options)
+        return sheets_table(workbook.format, workbook.sheets, name=name, wanted=options.sheet)
     with path.open("rb") as file:
         sample = file.read(SAMPLE_BYTES)
     if sample.startswith(b"PAR1"):
@@ -92,23 +92,22 @@ def _opened(path: Path, name: str, options: ReadingOptions, stack: ExitStack) ->
 
 
 class _GridTable:
-    """A SourceTable of one or several grids with the same header."""
+    """A SourceTable of one grid."""
 
-    def __init__(self, grids: list[tuple[str | None, Grid]], format: dict[str, Any], decisions: list[str]) -> None:
-        self._grids = grids
-        self.header = grids[0][1].header.names
-        self.header_line = grids[0][1].header_line
+    def __init__(self, grid: Grid, format: dict[str, Any], decisions: list[str]) -> None:
+        self._grid = grid
+        self.header = grid.header.names
+        self.header_line = grid.header_line
         self.format = format
         self.decisions = decisions
-        self.sample = list(chain.from_iterable(grid.sample for _, grid in grids))
+        self.sample = grid.sample
 
     @property
     def blank_lines(self) -> int:
-        return sum(grid.source.blank_lines for _, grid in self._grids)
+        return self._grid.source.blank_lines
 
     def chunks(self) -> Iterator[pa.Table]:
-        for sheet, grid in self._grids:
-            yield from grid.chunks(sheet=sheet)
+        return self._grid.chunks()
 
 
 def _text_table(path: Path, sample: bytes, name: str, options: ReadingOptions, stack: ExitStack) -> SourceTable:
@@ -123,7 +122,7 @@ def _text_table(path: Path, sample: bytes, name: str, options: ReadingOptions, s
     if hint:
         first = stream.readline()
         text = text[len(first) :]
-    dialect = detect_dialect(text, known=lambda cells: len(_fields(cells)), told=hint[1] if hint else None)
+    dialect = detect_dialect(text, known=_known, told=hint[1] if hint else None)
     rows = DelimitedText(
         stream,
         dialect=dialect,
@@ -145,63 +144,15 @@ def _text_table(path: Path, sample: bytes, name: str, options: ReadingOptions, s
         header_decision(grid),
     ]
     recognized = facts(format="delimited text", encoding=encoding.label, delimiter=delimiter)
-    return _GridTable([(None, grid)], recognized, decisions)
+    return _GridTable(grid, recognized, decisions)
 
 
 def _record_table(records: RecordTable) -> SourceTable:
     grid = with_known_header(IteratedRows(records.rows()), records.header)
     numbers = "" if records.numbering == "line" else "; rows are numbered, as several stand on a line"
     decisions = [f"Format: {records.format}, {records.where}{numbers}.", f"Encoding: {records.encoding}."]
-    return _GridTable([(None, grid)], facts(format=records.format, encoding=records.encoding), decisions)
+    return _GridTable(grid, facts(format=records.format, encoding=records.encoding), decisions)
 
 
-def _workbook_table(format: str, sheets: list[Sheet], name: str, options: ReadingOptions) -> SourceTable:
-    """The sheet with the products, and those with the same header."""
-    chosen = [sheet for sheet in sheets if sheet.name == options.sheet] if options.sheet else _candidates(sheets)
-    if not chosen:
-        shown = ", ".join(repr(sheet.name) for sheet in sheets)
-        raise SourceError(f"{name}: there is no sheet {options.sheet!r}; it has {shown}")
-    grids = {
-        sheet.name: with_header(IteratedRows(sheet.rows()), field_of=field_of, near_field_of=near_field_of)
-        for sheet in chosen
-    }
-    filled = {title: grid for title, grid in grids.items() if grid.sample}
-    if not filled:
-        raise SourceError(f"{name}: no sheet has products below a header; send one that has")
-    best = max(
-        filled.values(),
-        key=lambda grid: (_known(grid) > 0, "name" in _fields(grid.header.names), _known(grid), len(grid.sample)),
-    )
-    key = [folded(header) for header in best.header.names]
-    read = {title: grid for title, grid in filled.items() if grid is best or _same(grid, key)}
-    decisions = [f"Format: {format}."]
-    if len(sheets) > 1:
-        left = [repr(sheet.name) + (" (hidden)" if sheet.hidden else "") for sheet in sheets if sheet.name not in read]
-        why = "its header fits" if len(read) == 1 else "their headers fit"
-        rest = f"; not read: {', '.join(left)}" if left else ""
-        decisions.append(f"Sheets: {', '.join(map(repr, read))}, because {why} products best{rest}.")
-    decisions.append(header_decision(best, unit="row"))
-    table = _GridTable(
-        [(title if len(read) > 1 else None, grid) for title, grid in read.items()],
-        facts(format=format, sheets=list(read)),
-        decisions,
-    )
-    table.header, table.header_line = best.header.names, best.header_line
-    return table
-
-
-def _candidates(sheets: list[Sheet]) -> list[Sheet]:
-    """The sheets that a person sees; the hidden ones only where there are no others."""
-    return [sheet for sheet in sheets if not sheet.hidden] or sheets
-
-
-def _same(grid: Grid, key: list[str]) -> bool:
-    return bool(any(key)) and grid.header.rows > 0 and [folded(header) for header in grid.header.names] == key
-
-
-def _fields(names: list[str]) -> set[str | None]:
-    return {field_of(name) for name in names} - {None}
-
-
-def _known(grid: Grid) -> int:
-    return len(_fields(grid.header.names))
+def _known(cells: list[str]) -> int:
+    return len({field_of(cell) for cell in cells} - {None})
