@@ -54,6 +54,8 @@ _PACK_OF = re.compile(
     r"\s(?:of|de|da|à|á|mit|van|med|av|om)\s(?P<of>\d{1,4})(?![\w.,%+/-])|(?<![.,])(?P<er>\d{1,3})er(?!\w))",
     re.IGNORECASE,
 )
+# 'Eggs x 6', at a name's end; an 'iPhone X 64' is none.
+_TIMES = re.compile(r"(?<=[^\W\d_])\s\(?([xX×])\s?([2-9]|[1-5]\d)(?=\s*(?:$|[,;)\]]))")
 _NUMBER = re.compile(rf"[\d{_GLYPHS}]")
 
 
@@ -91,6 +93,9 @@ def amounts_in(text: str, *, decimal: str) -> list[Amount]:
         found.append(Amount(match.start(), match.end(), "2+1", count=int(match[1]) + int(match[2])))
     for match in _PACK_OF.finditer(text):
         found.append(Amount(match.start(), match.end(), "pack", count=int(match["of"] or match["er"])))
+    for match in _TIMES.finditer(text):
+        if match[1] != "X" or text.isupper():
+            found.append(Amount(match.start() + 1, match.end(), "pack", count=int(match[2])))
     if len(found) < 2:
         return [one for one in found if one.count or one.measured]
     apart: list[Amount] = []

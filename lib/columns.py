@@ -9,9 +9,10 @@ from functools import cache
 from itertools import chain, count
 
 from rapidfuzz import fuzz, process
+from rapidfuzz.distance import OSA
 
+from lib.column_values import are_codes, columns_beside, valid_gtins, values_of, wordiness
 from lib.errors import SettingsError, SourceError
-from lib.gtins import is_gtin
 from lib.quantities import Unit, decimal_mark, unit_of
 from lib.records import FIELDS
 from lib.settings import ROOT
@@ -26,10 +27,13 @@ ALIKE, ALIKE_LETTERS = 86, 5
 # What a record is called that holds a product's fields, and the part of a field that is its value.
 _HOLDERS = {"product", "item", "article", "data", "attributes", "fields", "identifiers", "details", "node", "record"}
 _VALUES = {"value", "amount"}
-# A column of which this share of values are codes is not the name, whatever its header.
-CODE_SHARE = 0.8
-# The share of a column's values that must be valid GTINs for it to be the GTIN, of at least so many.
-GTIN_SHARE, GTIN_VALUES = 0.7, 3
+# Two letters that changed places are that likely a slip, in short words too: 'Brnad' for 'Brand'.
+SWAPPED = 90
+# Other headers of the same field that a reason names.
+OTHERS_SHOWN = 3
+_LEVEL = re.compile(
+    r"(.*?)[\s_.-]*(?:level|lvl|lev|l|nivå|niveau|nivel|livello|ebene|stufe|taso|poziom)?[\s_.-]*([1-9])", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class ColumnMatch:
     reason: str
     decimal: str = ""  # the decimal mark of its numbers, '' where none can be told
     decimal_reason: str = ""
+    # Of the name, where titles of groups stand among the products: the columns that products have filled beside it.
+    beside: tuple[int, ...] = ()
 
 
 def folded(header: str) -> str:
@@ -94,6 +100,9 @@ def field_of(header: str) -> str | None:
 def _place_of(header: str) -> tuple[str, int] | None:
     known = known_headers()
     found = known.get(folded(header)) or known.get(folded(split_unit(header)[0]))
+    if not found and (level := _LEVEL.fullmatch(header.strip())):
+        of_all_levels = known.get(folded(level[1]))
+        found = of_all_levels if of_all_levels and of_all_levels[0] == "customer_category" else None
     if found or "." not in header:
         return found
     # A path in JSON: 'article.title' and 'net_weight.value' are the title and the net weight.
@@ -133,6 +142,10 @@ def match_columns(
         values = [row[found[field].column] for row in sample if found[field].column < len(row)]
         decimal, reason = decimal_mark(values)
         found[field] = replace(found[field], decimal=decimal, decimal_reason=reason)
+    beside, title = columns_beside(found["name"].column, sample)
+    if beside:
+        reason = f"{found['name'].reason}; a row with nothing but a title, such as {title!r}, is a group"
+        found["name"] = replace(found["name"], beside=beside, reason=reason)
     return [found[field] for field in FIELDS if field in found]
 
 
@@ -157,17 +170,11 @@ def _add(found: dict[str, ColumnMatch], matches: Iterable[ColumnMatch]) -> None:
 def _without_codes(found: dict[str, ColumnMatch], sample: Sequence[list[str]]) -> None:
     """Take a column of codes ('Item' before 'Description') for the sku where the description can be the name."""
     name = found.get("name")
-    if name is None or name.reason == "as told" or "description" not in found or not _are_codes(name.column, sample):
+    if name is None or name.reason == "as told" or "description" not in found:
         return
-    if not _are_codes(found["description"].column, sample):
+    if are_codes(values_of(name.column, sample)) and not are_codes(values_of(found["description"].column, sample)):
         del found["name"]
         found.setdefault("sku", replace(name, field="sku", confidence=0.8, reason=f"{name.reason}, and it holds codes"))
-
-
-def _are_codes(column: int, sample: Sequence[list[str]]) -> bool:
-    values = [row[column].strip() for row in sample if column < len(row) and row[column].strip()]
-    codes = sum(any(map(str.isdigit, value)) and not re.search(r"\s|[^\W\d_]{4}", value) for value in values)
-    return bool(values) and codes >= CODE_SHARE * len(values)
 
 
 def parse_told(text: str) -> dict[str, str]:
@@ -196,13 +203,21 @@ def _as_told(header: list[str], told: Mapping[str, str], source: str) -> dict[st
 
 
 def _by_table(header: list[str]) -> list[ColumnMatch]:
-    places = [(place, column) for column, text in enumerate(header) if (place := _place_of(text))]
-    best: dict[str, ColumnMatch] = {}
-    for (field, rank), column in sorted(places, key=lambda item: (item[0][1], item[1])):
-        if field not in best:
-            confidence = 0.99 if rank < 20 else 0.9
-            best[field] = ColumnMatch(field, column, header[column], confidence, "its header is in config/columns.toml")
-    return list(best.values())
+    fitting: dict[str, list[tuple[int, int, int]]] = {}  # field -> (place in its list, level, column)
+    for column, text in enumerate(header):
+        if found := _place_of(text):
+            level = _LEVEL.fullmatch(text) if found[0] == "customer_category" else None
+            fitting.setdefault(found[0], []).append((found[1], -int(level[2]) if level else 0, column))
+    matches = []
+    for field, places in fitting.items():
+        (rank, _, column), *others = sorted(places)
+        reason = "its header is in config/columns.toml"
+        if others:
+            shown = [f"{header[at]!r} (column {at + 1})" for *_, at in others[:OTHERS_SHOWN]]
+            more = f" and {len(others) - OTHERS_SHOWN} more" if len(others) > OTHERS_SHOWN else ""
+            reason += f", preferred to {', '.join(shown)}{more}"
+        matches.append(ColumnMatch(field, column, header[column], 0.99 if rank < 20 else 0.9, reason))
+    return matches
 
 
 def near_field_of(header: str) -> str | None:
@@ -217,8 +232,12 @@ def _alike(header: str) -> tuple[str, str, float] | None:
     known = {text: field for text, (field, _) in known_headers().items() if len(text) >= ALIKE_LETTERS}
     if not ALIKE_LETTERS <= len(key) <= 60:
         return None
-    alike = process.extractOne(key, known.keys(), scorer=fuzz.ratio, score_cutoff=ALIKE)
-    return (known[alike[0]], alike[0], alike[1]) if alike else None
+    if alike := process.extractOne(key, known.keys(), scorer=fuzz.ratio, score_cutoff=ALIKE):
+        return known[alike[0]], alike[0], alike[1]
+    swapped = process.extractOne(key, known.keys(), scorer=OSA.distance, score_cutoff=1)
+    if swapped and sorted(swapped[0]) == sorted(key):
+        return known[swapped[0]], swapped[0], SWAPPED
+    return None
 
 
 def _by_likeness(header: list[str]) -> list[ColumnMatch]:
@@ -237,36 +256,17 @@ def _by_content(header: list[str], sample: Sequence[list[str]]) -> list[ColumnMa
     found = []
     words: list[tuple[float, int]] = []
     for column in range(len(header)):
-        values = [row[column].strip() for row in sample if column < len(row) and row[column].strip()]
-        valid = sum(map(is_gtin, values))
-        if valid >= GTIN_VALUES and valid >= GTIN_SHARE * len(values):
+        values = values_of(column, sample)
+        if valid := valid_gtins(values):
             reason = f"{valid} of {len(values)} values are valid GTINs"
             found.append(ColumnMatch("gtin", column, header[column], 0.9, reason))
         elif values:
-            words.append((_wordiness(values, rows=len(sample)), column))
+            words.append((wordiness(values, rows=len(sample)), column))
     richest, column = max(words, default=(0.0, 0))
     if richest > 0:
         reason = "it has the most different words of all columns"
         found.append(ColumnMatch("name", column, header[column], 0.6, reason))
     return found
-
-
-def _wordiness(values: list[str], *, rows: int) -> float:
-    """How much a column looks like names: different words a row, 0 for codes, numbers, prose and repeated groups."""
-    letters = sum(letter.isalpha() for value in values for letter in value) / sum(map(len, values))
-    words = {word for value in values for word in value.casefold().split() if len(word) > 2 and word.isalpha()}
-    different = len(set(values)) / len(values)
-    length = sum(map(len, values)) / len(values)
-    sentences = sum(len(value.split()) > 8 or value.endswith(".") for value in values) / len(values)
-    if (
-        letters < 0.5
-        or sentences > 0.3
-        or length > 120
-        or (different < 0.5 and len(values) > 4)
-        or len(values) < 0.5 * rows
-    ):
-        return 0.0
-    return different * len(words) / rows
 
 
 def unique_headers(header: list[str], *, taken: list[str]) -> list[str]:

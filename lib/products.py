@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from lib.column_values import is_title
 from lib.columns import ColumnMatch, split_unit
 from lib.content import Content, parse_content
 from lib.footers import is_footer, is_footer_row
@@ -74,7 +75,7 @@ def to_products(rows: pa.Table, *, columns: list[ColumnMatch], validation: Valid
     values["product_net_millilitres"] = [content.millilitres if content else None for content in contents]
     values["product_pieces"] = [content.count if content and content.count > 1 else None for content in contents]
     values["product_content_text"] = [content.text if content else None for content in contents]
-    _judge_names(rows, names, found)
+    _judge_names(rows, names, found, beside=matches["name"].beside)
     for row in _headers_again(cells, matches):
         found[row].append(Reason.NOT_A_PRODUCT)
     for at, reason in (("same_as", Reason.DUPLICATE), ("gtin_as", Reason.SHARED_GTIN)):
@@ -89,18 +90,21 @@ def to_products(rows: pa.Table, *, columns: list[ColumnMatch], validation: Valid
     )
 
 
-def _judge_names(rows: pa.Table, names: list[str], found: list[list[Reason]]) -> None:
-    suspects = [at for at, name in enumerate(names) if is_footer(name) or not name]
+def _judge_names(rows: pa.Table, names: list[str], found: list[list[Reason]], *, beside: Sequence[int]) -> None:
+    suspects = {at for at, name in enumerate(names) if is_footer(name) or not name}
+    if beside:
+        others = zip(*(rows[f"c{column}"].to_pylist() for column in beside), strict=True)
+        suspects.update(at for at, cells in enumerate(others) if sum(map(bool, cells)) < 2)
     for at, name in enumerate(names):
         if name and is_too_short(name):
             found[at].append(Reason.NAME_TOO_SHORT)
     cells = [column for column in rows.column_names if column.startswith("c")]
-    for at in suspects:
+    for at in sorted(suspects):
         row = [clean_text(str(rows[column][at])) for column in cells]
         filled = [cell for cell in row if cell]
         if not names[at]:
             found[at].append(Reason.MISSING_NAME)
-        if is_footer_row(names[at], filled, columns=len(cells)):
+        if is_footer_row(names[at], filled, columns=len(cells)) or (beside and is_title(filled)):
             found[at].append(Reason.NOT_A_PRODUCT)
 
 
@@ -176,7 +180,7 @@ def _contents(
     header_unit = split_unit(weight.header)[1] if weight else None
     contents: list[Content | None] = []
     # Without a quantity the unit can only be the weight's.
-    units = blank if quantity else cells.get("unit", blank)
+    units = cells.get("weight_unit") or (blank if quantity else cells.get("unit", blank))
     for weight_cell, quantity_cell, unit_cell, name, reasons in zip(
         cells.get("net_weight", blank), cells.get("quantity", blank), units, names, found, strict=True
     ):

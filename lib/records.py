@@ -17,6 +17,7 @@ FIELDS = (
     "quantity",
     "unit",
     "net_weight",
+    "weight_unit",
     "country",
 )
 
@@ -52,7 +53,7 @@ SENTENCES = {
     Reason.MISSING_NAME: "The product has no name.",
     Reason.NAME_TOO_SHORT: "The name has fewer than two letters or digits, too little to tell what the product is.",
     Reason.BAD_GTIN: "The GTIN is not 8, 12, 13 or 14 digits with a right check digit.",
-    Reason.NOT_A_PRODUCT: "The row is a total or a note below the products, not a product.",
+    Reason.NOT_A_PRODUCT: "The row is a total, a note or the title of a group, not a product.",
     Reason.RESTRICTED_GTIN: "The GTIN is of a range for use within one shop; elsewhere it is another product.",
     Reason.SHARED_GTIN: "An earlier row has the same GTIN with another name.",
     Reason.QUANTITY_OUT_OF_RANGE: "A quantity is zero, negative or beyond a million, or a content is over a tonne.",

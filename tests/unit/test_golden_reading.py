@@ -46,7 +46,7 @@ def understood(sample: Path, *, job: LocalFolder) -> dict[str, Any]:
         return {"error": str(error).replace(str(sample), sample.name)}
     return {
         "decisions": list(staged.decisions),
-        "columns": {match.field: match.header for match in staged.columns},
+        "columns": [f"{match.field}: {match.header!r}, because {match.reason}" for match in staged.columns],
         "rows": staged.rows,
         "blank_lines": staged.blank_lines,
         "products": _products(staged, job),
