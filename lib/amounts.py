@@ -95,7 +95,7 @@ def amounts_in(text: str, *, decimal: str) -> list[Amount]:
         found.append(Amount(match.start(), match.end(), "pack", count=int(match["of"] or match["er"])))
     for match in _TIMES.finditer(text):
         if match[1] != "X" or text.isupper():
-            found.append(Amount(match.start() + 1, match.end(), "pack", count=int(match[2])))
+            found.append(Amount(match.start(1), match.end(), "pack", count=int(match[2])))
     if len(found) < 2:
         return [one for one in found if one.count or one.measured]
     apart: list[Amount] = []

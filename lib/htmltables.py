@@ -6,13 +6,18 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
+from lib.encodings import SINGLE_BYTE, TextEncoding, detect_encoding
 from lib.errors import SourceError
 
 # The most that browsers take, whatever the page says.
 MOST_COLUMNS_SPANNED = 1000
 MOST_ROWS_SPANNED = 65_534
+# What an encoding is told by, where the page does not say it.
+SAMPLE_BYTES = 1 << 20
 
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([\w.:-]+)", re.I)
+# What pages call ISO-8859-1 or ASCII, browsers read as Windows-1252, which has the euro sign.
+_AS_BROWSERS_DO = dict.fromkeys(("iso-8859-1", "iso8859-1", "latin1", "us-ascii", "ascii", "windows-1252"), "cp1252")
 _SCIENTIFIC = re.compile(r"[-+]?\d+(?:[.,]\d+)?E\+\d+", re.I)
 
 
@@ -38,30 +43,43 @@ class _Cell:
         return self.exact if self.exact and _SCIENTIFIC.fullmatch(text) else text
 
 
-def html_tables(path: Path, *, name: str) -> list[HtmlTable]:
-    """The tables with rows in the order they begin; a table within a cell is one of its own.
+def html_tables(path: Path, *, name: str) -> tuple[list[HtmlTable], TextEncoding]:
+    """The tables with rows in the order they begin, and the page's encoding; a table within a cell is one of its own.
 
     Raises SourceError for a declaration that cannot be parsed.
     """
     page = _Page()
+    content = path.read_bytes()
+    encoding = _encoding(content)
     try:
-        page.feed(_decoded(path.read_bytes()))
+        page.feed(content.decode(encoding.codec, errors="replace"))
         page.close()
     except AssertionError as error:  # the parser's word for a malformed declaration
         raise SourceError(f"{name}: the HTML is damaged ({error}); save the table as CSV") from None
-    return [table for table in page.tables if any(any(row) for row in table.rows)]
+    return [table for table in page.tables if any(any(row) for row in table.rows)], encoding
 
 
-def _decoded(content: bytes) -> str:
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16", errors="replace")
+def _encoding(content: bytes) -> TextEncoding:
+    """The encoding that a page is in, that it says it is in, or that its words look right in."""
+    found = detect_encoding(content[:SAMPLE_BYTES], cut=len(content) > SAMPLE_BYTES)
     named = _CHARSET.search(content, 0, 4096)
-    for encoding in (named[1].decode("ascii", errors="replace") if named else "utf-8", "utf-8-sig"):
+    if found and (found.codec.startswith("utf-16") or content.startswith(codecs.BOM_UTF8)):
+        return found
+    # Letters of several bytes do not come about by chance, whatever a page says.
+    if named and not (found and found.codec == "utf-8" and not content.isascii()):
+        said = named[1].decode("ascii", errors="replace").lower()
+        codec = _AS_BROWSERS_DO.get(said, said)
         try:
-            return content.decode(encoding)
+            content.decode(codec)
+            normal = codecs.lookup(codec).name
         except (UnicodeError, LookupError):
-            continue
-    return content.decode("cp1252", errors="replace")
+            pass
+        else:
+            labels = SINGLE_BYTE | {"utf-8": "UTF-8"}
+            return TextEncoding(
+                codec, labels.get(normal.replace("-", "_"), labels.get(normal, said)), "the page says so"
+            )
+    return found or TextEncoding("cp1252", SINGLE_BYTE["cp1252"], "it is none of the others")
 
 
 def _span(attributes: dict[str, str | None], name: str, most: int) -> int:

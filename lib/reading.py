@@ -75,7 +75,7 @@ def _opened(path: Path, name: str, options: ReadingOptions, stack: ExitStack) ->
     kind = workbook_kind(path, name=name)
     if kind:
         workbook = stack.enter_context(open_workbook(path, name=name, limits=options.limits))
-        return sheets_table(workbook.format, workbook.sheets, name=name, wanted=options.sheet)
+        return sheets_table(workbook, name=name, wanted=options.sheet)
     with path.open("rb") as file:
         sample = file.read(SAMPLE_BYTES)
     if sample.startswith(b"PAR1"):

@@ -20,6 +20,7 @@ import resource
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -196,7 +197,9 @@ def main() -> None:
     answer: dict[str, Any] = {"sheets": files.index}
     try:
         if request["kind"] == "html":
-            for number, table in enumerate(html_tables(path, name=name), 1):
+            tables, encoding = html_tables(path, name=name)
+            answer["encoding"] = asdict(encoding)
+            for number, table in enumerate(tables, 1):
                 files.add(f"table {number}", hidden=False, rows=table.rows, merged=table.merged)
         else:
             _read_workbook(path, files, name)

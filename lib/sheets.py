@@ -11,7 +11,7 @@ from lib.columns import field_of, folded, near_field_of
 from lib.errors import SourceError
 from lib.grids import Grid, IteratedRows, facts, header_decision, with_header
 from lib.rows import ROW_COLUMNS, SourceTable, cell_columns
-from lib.workbook import Sheet
+from lib.workbook import Sheet, Workbook
 
 # A sheet goes on with another when this share of both their headers is in both, the name's among them.
 COMMON_HEADERS = 2 / 3
@@ -21,11 +21,12 @@ COMMON_NAMES = 0.5
 _Key = tuple[str, int]  # a folded header, and how often it stood further left
 
 
-def sheets_table(format: str, sheets: list[Sheet], *, name: str, wanted: str = "") -> SourceTable:
+def sheets_table(workbook: Workbook, *, name: str, wanted: str = "") -> SourceTable:
     """The sheet with the products, and those that go on with it, as one table; or the sheet that is wanted.
 
     Raises SourceError when none has products, or none that name.
     """
+    sheets = workbook.sheets
     chosen = [sheet for sheet in sheets if sheet.name == wanted] if wanted else _candidates(sheets)
     if not chosen:
         shown = ", ".join(repr(sheet.name) for sheet in sheets)
@@ -41,8 +42,12 @@ def sheets_table(format: str, sheets: list[Sheet], *, name: str, wanted: str = "
         filled.values(), key=lambda grid: (_known(grid) > 0, "name" in _fields(grid), _known(grid), len(grid.sample))
     )
     read = {title: grid for title, grid in filled.items() if grid is best or _goes_on_with(best, grid)}
-    table = _SheetsTable(read, best, facts(format=format, sheets=list(read)))
-    table.decisions = [f"Format: {format}."]
+    encoding = workbook.encoding
+    label = encoding.label if encoding else None
+    table = _SheetsTable(read, best, facts(format=workbook.format, encoding=label, sheets=list(read)))
+    table.decisions = [f"Format: {workbook.format}."]
+    if encoding:
+        table.decisions.append(f"Encoding: {encoding.label}, because {encoding.reason}.")
     if len(sheets) > 1:
         left = [repr(sheet.name) + (" (hidden)" if sheet.hidden else "") for sheet in sheets if sheet.name not in read]
         why = "its header fits" if len(read) == 1 else "their headers fit"

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lib.encodings import TextEncoding
 from lib.errors import SourceError
 from lib.unpacking import DAMAGE, Growth, Limits
 from lib.ziparchive import check_directory
@@ -57,6 +58,7 @@ class Workbook:
     """An opened workbook; its sheets' rows can be read while its context lasts."""
 
     format: str  # one of FORMATS
+    encoding: TextEncoding | None  # of an HTML page
     sheets: list[Sheet]  # in the workbook's order, the hidden ones too; charts and macros are left out
 
 
@@ -90,13 +92,15 @@ def open_workbook(path: Path, *, name: str, limits: Limits) -> Iterator[Workbook
     with tempfile.TemporaryDirectory(prefix="shelfsort-") as folder:
         if kind not in {"xls", "html"}:
             _check_sizes(path, name=name, limits=limits)
-        found = _read_apart(path, kind, Path(folder), name=name, limits=limits)
+        answer = _read_apart(path, kind, Path(folder), name=name, limits=limits)
+        found = answer["sheets"]
         if not any(sheet["rows"] for sheet in found):
             raise SourceError(f"{name}: the workbook is empty; send one with a header and products")
         sheets = [
             Sheet(sheet["name"], sheet["hidden"], partial(_rows, Path(folder) / sheet["file"])) for sheet in found
         ]
-        yield Workbook(FORMATS[kind], sheets)
+        encoding = TextEncoding(**answer["encoding"]) if "encoding" in answer else None
+        yield Workbook(FORMATS[kind], encoding, sheets)
 
 
 def _bom_encoding(start: bytes) -> str | None:
@@ -131,8 +135,8 @@ def _check_sizes(path: Path, *, name: str, limits: Limits) -> None:
             growth.add(entry.file_size)
 
 
-def _read_apart(path: Path, kind: str, folder: Path, *, name: str, limits: Limits) -> list[dict[str, Any]]:
-    """The index of sheets that lib.sheetreader leaves in the folder: name, hidden, file, rows."""
+def _read_apart(path: Path, kind: str, folder: Path, *, name: str, limits: Limits) -> dict[str, Any]:
+    """What lib.sheetreader leaves in the folder: the sheets' name, hidden, file and rows, and a page's encoding."""
     # The parser goes by the suffix, and the customer's name for the file may have any.
     link = folder / f"workbook.{kind}"
     link.symlink_to(path.resolve())
@@ -151,8 +155,7 @@ def _read_apart(path: Path, kind: str, folder: Path, *, name: str, limits: Limit
         answer: dict[str, Any] = json.loads((folder / "index.json").read_text("utf-8"))
         if "refused" in answer:
             raise SourceError(answer["refused"])
-        sheets: list[dict[str, Any]] = answer["sheets"]
-        return sheets
+        return answer
     raise SourceError(_why(done.returncode, done.stderr, name=name, limits=limits))
 
 
