@@ -217,15 +217,20 @@ class CascadeCategorizer:
         self.slow.check()
 
 
-def read_definitions(path: Path = DEFINITIONS_FILE) -> dict[str, str]:
-    """What each category of config/categories.csv is, and is not, by its id and by its name; {} without the file."""
+def read_definitions(describe: str, *, path: Path = DEFINITIONS_FILE) -> dict[str, str]:
+    """What a prompt says of each category of config/categories.csv, by its id and by its name; {} without the file.
+
+    `describe` is that of RemoteSettings. Of categories with the same name it is the deepest in the tree.
+    """
     if not path.exists():
         return {}
-    definitions: dict[str, str] = {}
     with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            text = row["definition"]
+        rows = sorted(csv.DictReader(file), key=lambda row: row["level"])
+    definitions: dict[str, str] = {}
+    for row in rows:
+        text = row["definition"] if describe != "names" else ""
+        if describe == "all":
             text += f" Such as {row['examples']}." if row["examples"] else ""
             text += f" Not {row['not_it']}." if row["not_it"] else ""
-            definitions |= {row["id"]: f"{row['name']}. {text}", row["name"]: text}
+        definitions |= {row["id"]: f"{row['name']}. {text}".strip(), row["name"]: text}
     return definitions

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -83,6 +83,7 @@ class RemoteSettings(_Section):
     model: str
     key_variable: str
     only_for_review: Annotated[bool, Field(strict=True)]
+    describe: Literal["all", "definitions", "names"]
     texts_a_call: Annotated[int, Field(strict=True, ge=1, le=1000)]
     calls_at_once: Annotated[int, Field(strict=True, ge=1, le=64)]
     calls_a_minute: Annotated[float, Field(ge=0)]

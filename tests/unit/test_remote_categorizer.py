@@ -2,18 +2,13 @@
 
 import json
 import re
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-import numpy as np
 import pytest
 
 from lib import chat_endpoint, remote_categorizer
@@ -471,64 +466,6 @@ def test_answers_are_kept_by_model_labels_definitions_and_request(
     assert make(cache=cache, texts_a_call=3, tries=2, timeout_seconds=5, price_in=1.0).version in versions
 
 
-def test_of_two_processes_with_different_answers_the_first_one_counts_for_both(tmp_path: Path) -> None:
-    path = str(tmp_path / "answers.db")
-    one, other = AnswerFile(path), AnswerFile(path)
-    one.keep("v", {"ham": Answer("Food", 0.9)})
-    assert other.keep("v", {"ham": Answer("Soap", 0.2), "egg": Answer("Food", 0.5)}) == {
-        "ham": Answer("Food", 0.9),
-        "egg": Answer("Food", 0.5),
-    }
-    assert other.answers("w", ["ham"]) == {}
-    one.close()
-    other.close()
-
-
-WRITER = """
-import sys
-from lib.answer_cache import Answer, AnswerFile
-file = AnswerFile(sys.argv[1])
-for number in range(int(sys.argv[2]), int(sys.argv[3])):
-    file.keep("v", {f"text {number}": Answer("Food", 0.5)})
-    print(number, flush=True)
-"""
-
-
-def writer(path: Path, first: int, last: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", WRITER, str(path), str(first), str(last)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-
-
-def test_several_processes_write_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
-    path = tmp_path / "answers.db"
-    writers = [writer(path, first, first + 60) for first in (0, 30, 60, 90)]  # each half of its neighbour's too
-    for one in writers:
-        one.communicate(timeout=120)
-    assert [one.returncode for one in writers] == [0, 0, 0, 0]
-    file = AnswerFile(str(path))
-    assert len(file.answers("v", [f"text {number}" for number in range(1000)])) == 150
-    file.close()
-
-
-def test_a_killed_process_leaves_a_file_with_all_that_it_had_kept(tmp_path: Path) -> None:
-    path = tmp_path / "answers.db"
-    for _ in range(3):
-        killed = writer(path, 0, 1_000_000)
-        assert killed.stdout
-        kept = [killed.stdout.readline().strip() for _ in range(25)]
-        killed.send_signal(signal.SIGKILL)
-        kept += killed.stdout.read().split()
-        killed.stdout.close()
-        killed.wait()
-        file = AnswerFile(str(path))
-        assert len(file.answers("v", [f"text {number}" for number in kept])) == len(kept) >= 25
-        file.keep("v", {"and goes on": Answer("Food", 1.0)})
-        file.close()
-        connection = sqlite3.connect(path)
-        assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
-        connection.close()
-
-
 def test_a_cache_that_cannot_be_used_is_one_line(make: Make, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     other.write_bytes(b"not a database, but long enough to be taken for one" * 100)
@@ -552,35 +489,6 @@ class Clock:
         return self.now
 
 
-def test_turns_are_apart_whichever_process_takes_them(tmp_path: Path) -> None:
-    clock, path = Clock(), str(tmp_path / "answers.db")
-    files = [AnswerFile(path, clock=clock) for _ in range(3)]
-    taken = []
-    for step in range(1200):  # a minute and a second over, asked for by three in turn
-        clock.now = 1_000_000 + step * 0.1
-        if not files[step % 3].take_turn("here", apart=5):
-            taken.append(clock.now)
-    assert len(taken) == 24
-    assert min(np.diff(taken)) >= 5
-    assert files[0].take_turn("there", apart=5) == 0
-    for file in files:
-        file.close()
-
-
-def test_a_wait_that_the_endpoint_asks_for_is_everybodys(tmp_path: Path) -> None:
-    clock, path = Clock(), str(tmp_path / "answers.db")
-    one, other = AnswerFile(path, clock=clock), AnswerFile(path, clock=clock)
-    one.hold("here", seconds=30)
-    other.hold("here", seconds=10)
-    assert other.take_turn("here", apart=0) == 30
-    clock.now += 30
-    assert other.take_turn("here", apart=0) == 0
-    clock.now -= 100_000  # the clock is set back: a turn long ahead binds nobody
-    assert one.take_turn("here", apart=5) == 0
-    one.close()
-    other.close()
-
-
 def test_retry_after_and_the_calls_a_minute_are_waited_for(
     server: LlmServer, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -598,14 +506,6 @@ def test_retry_after_and_the_calls_a_minute_are_waited_for(
     answered(categorizer, *(f"text {number}" for number in range(5)))
     assert clock.now - started == pytest.approx(30 + 4 * 6)
     assert categorizer.usage.seconds_waited == pytest.approx(30 + 4 * 6)
-
-
-def test_threads_share_a_file_of_answers(tmp_path: Path) -> None:
-    file = AnswerFile(str(tmp_path / "answers.db"))
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: file.keep("v", {f"text {n}": Answer("Food", 0.5)}), range(60)))
-    assert len(file.answers("v", [f"text {number}" for number in range(60)])) == 60
-    file.close()
 
 
 def test_a_text_has_one_spelling() -> None:
@@ -682,13 +582,15 @@ def test_definitions_are_found_by_id_and_by_name(tmp_path: Path) -> None:
         'beef,meat,3,Beef,"Meat of cattle, fresh.",ribeye; mince; brisket,veal\n'
         "misc,,1,Others,What is left.,,\n"
     )
-    assert read_definitions(table) == {
+    assert read_definitions("all", path=table) == {
         "beef": "Beef. Meat of cattle, fresh. Such as ribeye; mince; brisket. Not veal.",
         "Beef": "Meat of cattle, fresh. Such as ribeye; mince; brisket. Not veal.",
         "misc": "Others. What is left.",
         "Others": "What is left.",
     }
-    assert read_definitions(tmp_path / "none.csv") == {}
+    assert read_definitions("definitions", path=table)["beef"] == "Beef. Meat of cattle, fresh."
+    assert read_definitions("names", path=table) == {"beef": "Beef.", "Beef": "", "misc": "Others.", "Others": ""}
+    assert read_definitions("all", path=tmp_path / "none.csv") == {}
 
 
 @pytest.mark.parametrize(
