@@ -71,7 +71,7 @@ class CategorizeFlow(FlowSpec):
 
         self.results = [task.result for task in inputs]
         self.merge_artifacts(inputs, include=["plan", "started"])
-        self.tally = join_batches(self.plan, self.results)
+        self.joined = join_batches(self.plan, self.results)
         self.next(self.load_catalog)
 
     @step
@@ -86,8 +86,8 @@ class CategorizeFlow(FlowSpec):
             folder(self.plan.output_uri),
             url=settings.settings_of(self.config).catalog_url,
             job_id=self.plan.job_id,
-            tables=lambda: catalog_tables(self.plan, self.results),
-            fingerprint=self.plan.results_key,
+            tables=lambda: catalog_tables(self.joined, folder(self.plan.job_uri)),
+            fingerprint=self.joined.rows.sha256,
         )
         self.next(self.end)
 
@@ -101,7 +101,7 @@ class CategorizeFlow(FlowSpec):
 
         config = settings.settings_of(self.config)
         self.report = build_report(
-            self.plan, self.results, self.tally, catalog=self.catalog, settings=config, started=self.started
+            self.plan, self.results, self.joined, catalog=self.catalog, settings=config, started=self.started
         )
         current.card.extend(report_card(self.report))
         finish_job(self.plan, self.report, keep_shards=config.keep_shards)

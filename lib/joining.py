@@ -2,21 +2,24 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from lib.catalog import COLUMNS as CATALOG_COLUMNS
+from lib.corrections import merged
 from lib.errors import AccountingError
+from lib.jobrows import JobFacts, rows_schema
 from lib.planning import ImportPlan
-from lib.records import Batch, BatchResult, Outcome, Reason
-from lib.results import BETWEEN, REPORT_FILE, result_files
+from lib.records import Batch, BatchResult, Outcome, Reason, Shard
+from lib.results import BETWEEN, REPORT_FILE, ROWS_FILE, result_files
 from lib.rows import cell_columns
-from lib.staging import opened, read_ledger
+from lib.staging import opened, read_ledger, sha256_of
 from lib.storage import Folder, folder
 
 CONFIDENCE_BINS = 20  # twentieths of [0, 1]
@@ -54,41 +57,109 @@ class Tally:
             self.rejected_rows.append({"line": row["line"], "reasons": row["reasons"].split(BETWEEN), "cells": shown})
 
 
-def join_batches(plan: ImportPlan, results: Sequence[BatchResult]) -> Tally:
+@dataclass(frozen=True)
+class Joined:
+    """What the join made of the batches."""
+
+    facts: JobFacts
+    tally: Tally
+    rows: Shard  # rows.parquet
+
+
+def join_batches(plan: ImportPlan, results: Sequence[BatchResult]) -> Joined:
     """Check that the results hold every staged row once, and write the files of results.
 
-    Raises AccountingError with the line numbers when a batch or a row is missing, doubled or not of this source.
+    A correction's rows take their places among the job's. Raises AccountingError with the line numbers when a batch
+    or a row is missing, doubled or not of this source.
     """
     job = folder(plan.job_uri)
     ordered = _in_order(plan, results, job)
+    facts = _facts(plan)
+    schema = rows_schema(facts)
     tally = Tally()
-    cells = cell_columns(plan.staged.header)
-    several = len(plan.staged.format["sheets"] or ()) > 1
-    extra = plan.staged.rows_with_extra_cells > 0
-    with result_files(job, header=plan.staged.header, sheets=several, extra_cells=extra) as files:
-        for batch, result in zip(plan.batches, ordered, strict=True):
-            lines = []
-            for rows in _row_groups(job, result):
-                lines.append(rows["line"].to_numpy())
+    cells = cell_columns(facts.header)
+    with job.writing(ROWS_FILE) as target:
+        with (
+            pq.ParquetWriter(target, schema, compression="zstd") as every_row,
+            result_files(
+                job,
+                job_id=plan.job_id,
+                header=facts.header,
+                sheets=facts.several_sheets,
+                extra_cells=facts.extra_cells,
+            ) as files,
+        ):
+            for rows in _all_rows(plan, ordered, job):
+                every_row.write_table(rows.select(schema.names).cast(schema))
                 files.write(rows)
                 tally.add(rows, cells)
-            _check_lines(plan, batch, np.concatenate(lines) if lines else np.array([], np.int64), job)
-        counted = sum(tally.outcomes[outcome.value] for outcome in Outcome)
-        if counted != plan.staged.rows:
-            raise AccountingError(
-                f"{plan.staged.source.uri}: {plan.staged.rows} rows staged but {counted} accounted for"
-            )
-        # The files appear at the end of this block, one by one; meanwhile they may be of this run and of an earlier
-        # one, so the report, which says that they are complete, goes first.
-        job.delete(REPORT_FILE)
-    return tally
+            counted = sum(tally.outcomes[outcome.value] for outcome in Outcome)
+            if counted != facts.rows:
+                raise AccountingError(f"{facts.source['uri']}: {facts.rows} rows but {counted} accounted for")
+            # The files appear at the end of these blocks, one by one; meanwhile they may be of this run and of an
+            # earlier one, so the report, which says that they are complete, goes first.
+            job.delete(REPORT_FILE)
+        rows_file = Shard(ROWS_FILE, 0, facts.rows, sha256_of(target))
+    return Joined(facts, tally, rows_file)
 
 
-def catalog_tables(plan: ImportPlan, results: Sequence[BatchResult]) -> Iterator[pa.Table]:
-    """The categorized and review rows in the catalog's columns, by line, a row group at a time."""
-    job = folder(plan.job_uri)
-    for result in sorted(results, key=lambda result: result.number):
+def _facts(plan: ImportPlan) -> JobFacts:
+    staged = plan.staged
+    if staged.corrects is None:
+        source = {
+            "uri": staged.source.uri,
+            "sha256": staged.source.sha256,
+            "bytes": staged.source.size,
+            **staged.format,
+            "decisions": list(staged.decisions),
+            "header": staged.header,
+            "header_line": staged.header_line,
+            "blank_lines": staged.blank_lines,
+        }
+        several = len(staged.format["sheets"] or ()) > 1
+        return JobFacts(source, staged.columns, staged.rows, several, staged.rows_with_extra_cells > 0)
+    given = staged.source
+    others = [one for one in staged.corrects.corrections if one["sha256"] != given.sha256]
+    this = {"uri": given.uri, "sha256": given.sha256, "rows": staged.rows, "decisions": list(staged.decisions)}
+    return replace(staged.corrects, corrections=(*others, this))
+
+
+def _all_rows(plan: ImportPlan, ordered: Sequence[BatchResult], job: Folder) -> Iterator[pa.Table]:
+    """Every row of the job, in jobrows.rows_schema's columns, a row group at a time."""
+    correction = None if plan.staged.corrects is None else plan.staged.source.sha256
+    processed = (
+        rows.append_column("correction", pa.array([correction] * rows.num_rows, pa.string()))
+        for rows in _checked_rows(plan, ordered, job)
+    )
+    if correction is None:
+        yield from processed
+        return
+    # A correction is small beside its job.
+    corrected = pa.concat_tables(processed)
+    taken = 0
+    for rows in merged(job, corrected):
+        taken += pc.sum(pc.equal(rows["correction"], correction), min_count=0).as_py()
+        yield rows
+    if taken != corrected.num_rows:
+        raise AccountingError(
+            f"{plan.staged.source.uri}: {corrected.num_rows} rows corrected but {taken} of them found in the job"
+        )
+
+
+def _checked_rows(plan: ImportPlan, ordered: Sequence[BatchResult], job: Folder) -> Iterator[pa.Table]:
+    for batch, result in zip(plan.batches, ordered, strict=True):
+        lines = []
         for rows in _row_groups(job, result):
+            lines.append(rows["line"].to_numpy())
+            yield rows
+        _check_lines(plan, batch, np.concatenate(lines) if lines else np.array([], np.int64), job)
+
+
+def catalog_tables(joined: Joined, job: Folder) -> Iterator[pa.Table]:
+    """The categorized and review rows in the catalog's columns, by line, a row group at a time."""
+    with opened(joined.rows, job=job) as file:
+        for group in range(file.num_row_groups):
+            rows = file.read_row_group(group)
             kept = rows.filter(pc.not_equal(rows["outcome"], Outcome.REJECTED))
             kept = kept.append_column("needs_review", pc.equal(kept["outcome"], Outcome.REVIEW))
             kept = kept.set_column(kept.column_names.index("sheet"), "sheet", pc.fill_null(kept["sheet"], ""))

@@ -10,16 +10,19 @@ from pathlib import Path
 from lib.batching import batch_count, plan_batches
 from lib.categorizing import load_categorizer
 from lib.columns import known_headers
+from lib.corrections import Correction, is_rejected_file, read_correction
 from lib.errors import SettingsError, ShelfsortError, SourceError, StorageError
 from lib.footers import FOOTERS_FILE, is_footer
+from lib.jobrows import read_facts
 from lib.nested import RecordLimits
 from lib.profiles import Profile
 from lib.quantities import UNITS_FILE, unit_of
 from lib.reading import ReadingOptions
 from lib.records import Batch
 from lib.results import REPORT_FILE, read_report
+from lib.rows import SourceTable
 from lib.settings import Settings
-from lib.staging import Staged, stage
+from lib.staging import Source, Staged, stage
 from lib.storage import Folder, check_writable, folder
 
 
@@ -73,7 +76,7 @@ def plan_import(
         staged = stage(
             source,
             job=job,
-            accept=lambda sha256: _refuse_other_source(source, job_id, job, sha256),
+            understand=lambda table, given: _understood(table, given, job=job, job_id=job_id),
             options=ReadingOptions(
                 member=profile.member,
                 sheet=profile.sheet,
@@ -110,16 +113,32 @@ def valid_job_id(job_id: str) -> str:
         raise SettingsError(f"--job-id {job_id!r}: not a UUID; leave it out for a new job") from None
 
 
-def _refuse_other_source(source: str, job_id: str, job: Folder, sha256: str) -> None:
+def _understood(table: SourceTable, given: Source, *, job: Folder, job_id: str) -> Correction | None:
+    """The source as a correction of the job's rows, if it is one; SourceError for what may not replace the job's."""
+    if is_rejected_file(table.header):
+        return read_correction(table, uri=given.uri, sha256=given.sha256, job=job, job_id=job_id)
+    facts = read_facts(job)
+    if facts and facts.corrections:
+        latest = facts.corrections[-1]["uri"]
+        raise SourceError(
+            f"{given.uri}: job {job_id} holds corrections ({latest}), which importing the source again would undo; "
+            "leave --job-id out for a new job"
+        )
+    _refuse_other_source(given, job_id, job)
+    return None
+
+
+def _refuse_other_source(given: Source, job_id: str, job: Folder) -> None:
     if not job.exists(REPORT_FILE):
         return
     try:
         earlier = read_report(job)["source"]
     except (ValueError, KeyError):
         return  # a damaged report says nothing; it is replaced
-    if earlier["sha256"] != sha256:
+    if earlier["sha256"] != given.sha256:
         raise SourceError(
-            f"{source}: job {job_id} has imported another content ({earlier['uri']}); leave --job-id out for a new job"
+            f"{given.uri}: job {job_id} has imported another content ({earlier['uri']}); "
+            "leave --job-id out for a new job"
         )
 
 
@@ -127,6 +146,7 @@ def _results_key(staged: Staged, model_version: str, settings: Settings) -> str:
     parts = [
         _code_hash(),
         staged.source.sha256,
+        staged.ledger.sha256,
         [(match.field, match.column) for match in staged.columns],
         staged.decisions,
         model_version,

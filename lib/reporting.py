@@ -9,7 +9,7 @@ from typing import Any
 from lib.catalog import CatalogImport
 from lib.columns import ColumnMatch
 from lib.errors import AccountingError
-from lib.joining import Tally
+from lib.joining import Joined
 from lib.languages import language_mix
 from lib.planning import ImportPlan
 from lib.records import SENTENCES, BatchResult, Outcome, Reason
@@ -24,7 +24,7 @@ REPORT_VERSION = 1
 def build_report(
     plan: ImportPlan,
     results: Sequence[BatchResult],
-    tally: Tally,
+    joined: Joined,
     *,
     catalog: CatalogImport,
     settings: Settings,
@@ -35,31 +35,27 @@ def build_report(
     The numbers of rows are counted from the rows written, not carried along. Raises AccountingError when the catalog
     holds another number of them.
     """
-    staged = plan.staged
+    facts, tally = joined.facts, joined.tally
     kept = tally.outcomes[Outcome.CATEGORIZED] + tally.outcomes[Outcome.REVIEW]
     if catalog.rows != kept:
-        raise AccountingError(f"{staged.source.uri}: {kept} rows were kept but the catalog holds {catalog.rows}")
+        raise AccountingError(f"{facts.source['uri']}: {kept} rows were kept but the catalog holds {catalog.rows}")
     job = folder(plan.job_uri)
     by_number = sorted(results, key=lambda result: result.number)
     return {
         "report_version": REPORT_VERSION,
         "job_id": plan.job_id,
         "source": {
-            "uri": staged.source.uri,
-            "sha256": staged.source.sha256,
-            "bytes": staged.source.size,
-            **staged.format,
+            **facts.source,
             "decisions": [
-                *staged.decisions,
-                *(_column_decision(match) for match in staged.columns),
+                *facts.source["decisions"],
+                *(_column_decision(match) for match in facts.columns),
                 *_language_decision(language_mix(tally.names)),
+                *map(_correction_decision, facts.corrections),
             ],
-            "header": staged.header,
-            "header_line": staged.header_line,
-            "blank_lines": staged.blank_lines,
         },
-        "columns": [asdict(match) for match in staged.columns],
-        "rows": staged.rows,
+        "corrections": list(facts.corrections),
+        "columns": [asdict(match) for match in facts.columns],
+        "rows": facts.rows,
         "categorized": tally.outcomes[Outcome.CATEGORIZED],
         "review": tally.outcomes[Outcome.REVIEW],
         "rejected": tally.outcomes[Outcome.REJECTED],
@@ -122,6 +118,11 @@ def _column_decision(match: ColumnMatch) -> str:
 def _language_decision(mix: dict[str, float]) -> list[str]:
     shares = ", ".join(f"{language} {share:.0%}" for language, share in mix.items())
     return [f"Language: the names look like {shares}."] if shares else []
+
+
+def _correction_decision(correction: dict[str, Any]) -> str:
+    rows = "1 row was" if correction["rows"] == 1 else f"{correction['rows']:,} rows were"
+    return " ".join([f"Corrections: {rows} taken from {correction['uri']}.", *correction["decisions"]])
 
 
 def _by_count(counts: dict[str, int]) -> dict[str, int]:

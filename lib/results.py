@@ -36,7 +36,9 @@ CATEGORIZED_PARQUET, CATEGORIZED_CSV = "categorized.parquet", "categorized.csv"
 REVIEW_CSV, REJECTED_CSV = "review.csv", "rejected.csv"
 # Written last: a job's folder without it is unfinished.
 REPORT_FILE = "report.json"
-FILES = (CATEGORIZED_PARQUET, CATEGORIZED_CSV, REVIEW_CSV, REJECTED_CSV)
+# Every row, whatever became of it: what the others and the catalog are made from (see jobrows.py).
+ROWS_FILE = "rows.parquet"
+FILES = (CATEGORIZED_PARQUET, CATEGORIZED_CSV, REVIEW_CSV, REJECTED_CSV, ROWS_FILE)
 
 BETWEEN = "; "  # codes and extra cells in one column
 _FORMULA = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
@@ -62,14 +64,21 @@ def batch_schema(header: list[str]) -> pa.Schema:
     )
 
 
+def result_headers(header: list[str]) -> list[str]:
+    """The customer's headers as columns of the results: the same in all files, for laying them side by side."""
+    ours = ["line", "sheet", "extra_cells", *PRODUCT_COLUMNS, *CATEGORY_COLUMNS, "reasons", "explanation", "job_id"]
+    return unique_headers(header, taken=ours)
+
+
 class ResultFiles:
     """Writes the tables of results from batches' results; nothing is visible before all of it is written."""
 
-    def __init__(self, job: Folder, *, header: list[str], sheets: bool, extra_cells: bool, stack: ExitStack) -> None:
-        ours = ["line", "sheet", "extra_cells", *PRODUCT_COLUMNS, *CATEGORY_COLUMNS, "reasons", "explanation"]
+    def __init__(
+        self, job: Folder, *, job_id: str, header: list[str], sheets: bool, extra_cells: bool, stack: ExitStack
+    ) -> None:
+        self._job_id = job_id
         self._cells = cell_columns(header)
-        # The same names in all files, so that they can be laid side by side.
-        self._headers = unique_headers(header, taken=ours)
+        self._headers = result_headers(header)
         self._extra_cells = extra_cells
         self._where = ["line", "sheet"] if sheets else ["line"]
         kept = pa.schema(
@@ -105,23 +114,26 @@ class ResultFiles:
         self._categorized.write(categorized)
         self._review.write(kept.filter(pc.equal(rows["outcome"], Outcome.REVIEW)))
         is_rejected = pc.equal(rows["outcome"], Outcome.REJECTED)
-        self._rejected.write(_with_reasons(raw.filter(is_rejected), rows.filter(is_rejected)))
+        self._rejected.write(self._with_reasons(raw.filter(is_rejected), rows.filter(is_rejected)))
 
-
-def _with_reasons(raw: pa.Table, rows: pa.Table) -> pa.Table:
-    explained = zip(*(rows[name].to_pylist() for name in ("reasons", "same_as", "gtin_as")), strict=True)
-    explanations = pa.array([explain(*row) for row in explained], pa.string())
-    return raw.append_column("reasons", rows["reasons"]).append_column("explanation", explanations)
+    def _with_reasons(self, raw: pa.Table, rows: pa.Table) -> pa.Table:
+        explained = zip(*(rows[name].to_pylist() for name in ("reasons", "same_as", "gtin_as")), strict=True)
+        explanations = pa.array([explain(*row) for row in explained], pa.string())
+        raw = raw.append_column("reasons", rows["reasons"]).append_column("explanation", explanations)
+        # So that a corrected file finds its job, and no other.
+        return raw.append_column("job_id", pa.repeat(self._job_id, raw.num_rows))
 
 
 @contextmanager
-def result_files(job: Folder, *, header: list[str], sheets: bool, extra_cells: bool) -> Iterator[ResultFiles]:
+def result_files(
+    job: Folder, *, job_id: str, header: list[str], sheets: bool, extra_cells: bool
+) -> Iterator[ResultFiles]:
     """All files of results, open for writing; they appear in the job's folder when the block ends without error.
 
     `sheets` gives each a column for the row's sheet, `extra_cells` one for the cells beyond the header's.
     """
     with ExitStack() as stack:
-        yield ResultFiles(job, header=header, sheets=sheets, extra_cells=extra_cells, stack=stack)
+        yield ResultFiles(job, job_id=job_id, header=header, sheets=sheets, extra_cells=extra_cells, stack=stack)
 
 
 def explain(reasons: str, same_as: int | None, gtin_as: int | None) -> str:
@@ -177,6 +189,12 @@ def without_formulas(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return filled
     risky = pc.and_not(risky, pc.match_substring_regex(filled, _HARMLESS))
     return pc.if_else(risky, pc.binary_join_element_wise(pa.scalar("'"), filled, ""), filled)
+
+
+def escaped(cell: str) -> str:
+    """A cell as it stands in a CSV of ours (see without_formulas)."""
+    text: str | None = without_formulas(pa.chunked_array([pa.array([cell], pa.string())]))[0].as_py()
+    return text or ""
 
 
 def read_report(job: Folder) -> dict[str, Any]:

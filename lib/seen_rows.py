@@ -59,8 +59,11 @@ class SeenRows:
             names = map(" ".join, map(str.split, map(str.casefold, cells[self._name])))
             self._names.frombytes(_hashes(names, count).astype(np.uint32).tobytes())
 
-    def ledger(self, *, rows: int) -> Iterator[pa.Table]:
-        """A row for each of the source's, columns LEDGER_COLUMNS, so many at a time; empties what was collected."""
+    def ledger(self, *, rows: int, skip: int = 0) -> Iterator[pa.Table]:
+        """A row for each that was added after the first `skip`, columns LEDGER_COLUMNS, so many at a time.
+
+        Empties what was collected.
+        """
         lines = np.frombuffer(self._lines, np.uint32)
         same_as = _first_alike(np.frombuffer(self._rows, np.int64), lines)
         self._rows = array("q")
@@ -69,7 +72,7 @@ class SeenRows:
             gtins, names = np.frombuffer(self._gtins, np.int64), np.frombuffer(self._names, np.uint32)
             gtin_as = _first_alike(gtins, lines, others=names)
             self._gtins, self._names = array("q"), array("I")
-        for start in range(0, len(lines), rows):
+        for start in range(skip, len(lines), rows):
             line, *found = (of[start : start + rows].astype(np.int64) for of in (lines, same_as, gtin_as))
             yield pa.table([pa.array(line), *(pa.array(of, mask=of == 0) for of in found)], schema=LEDGER_SCHEMA)
 

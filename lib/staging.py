@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lib.columns import ColumnMatch, match_columns
+from lib.corrections import Correction
 from lib.errors import SourceError, StorageError
+from lib.jobrows import JobFacts
 from lib.reading import ReadingOptions, open_source
 from lib.records import Batch, Shard
 from lib.rows import SourceTable
@@ -52,21 +54,23 @@ class Staged:
     blank_lines: int
     shards: tuple[Shard, ...]
     ledger: Shard  # a row for each of the source's: its line, and the line of the first that is equal
+    corrects: JobFacts | None = None  # of the job whose rejected rows these are, corrected
 
 
 def stage(
     source: str,
     *,
     job: Folder,
-    accept: Callable[[str], None] = lambda sha256: None,
+    understand: Callable[[SourceTable, Source], Correction | None] = lambda table, source: None,
     options: ReadingOptions | None = None,
     told: Mapping[str, str] | None = None,
 ) -> Staged:
     """Read the source and write its shards; of its content only the header is interpreted.
 
-    `options` and `told` (our field -> header) are what somebody said of the file in advance. `accept` may raise for a
-    source of this SHA-256 before anything is written. Raises SourceError when the source is missing, unreadable,
-    without rows or without names, StorageError when the job's folder can't be written.
+    `options` and `told` (our field -> header) are what somebody said of the file in advance. `understand` may take the
+    opened source for a correction of the job's own rows, or refuse it before anything is written. Raises SourceError
+    when the source is missing, unreadable, without rows or without names, StorageError when the job's folder can't be
+    written.
     """
     place, name = split_uri(source)
     with ExitStack() as stack:
@@ -76,26 +80,49 @@ def stage(
             advice = "; check the path or URI of the source" if "no such" in str(error) else ""
             raise SourceError(f"{error}{advice}") from None
         sha256 = sha256_of(path)
-        accept(sha256)
         shown = place.uri_of(name)
         table = stack.enter_context(open_source(path, name=shown, options=options))
+        given = Source(shown, sha256, path.stat().st_size)
+        correction = understand(table, given)
+        if correction:
+            return _stage_correction(correction, table, given, job)
         columns = match_columns(table.header, source=shown, sample=table.sample, told=told)
-        return _stage_table(table, columns, Source(shown, sha256, path.stat().st_size), job)
+        return _stage_table(table, columns, given, job)
+
+
+def _stage_correction(correction: Correction, table: SourceTable, source: Source, job: Folder) -> Staged:
+    """Stage the job's rows that a person has changed, which may repeat any of its other rows."""
+    seen = SeenRows(correction.columns)
+    others = 0
+    for rows in correction.others(job):
+        seen.add(rows)
+        others += rows.num_rows
+    prefix = f"{SHARDS}/{source.sha256[:12]}"
+    shards = list(_write_shards(correction.changed(job), seen, job, prefix))
+    rows = sum(shard.rows for shard in shards)
+    return Staged(
+        source=source,
+        format=table.format,
+        decisions=(*table.decisions, *correction.decisions),
+        header=correction.facts.header,
+        header_line=table.header_line,
+        columns=correction.facts.columns,
+        rows=rows,
+        rows_with_extra_cells=seen.rows_with_extra_cells,
+        blank_lines=table.blank_lines,
+        shards=tuple(shards),
+        ledger=_write_ledger(seen, rows, job, prefix, skip=others),
+        corrects=correction.facts,
+    )
 
 
 def _stage_table(table: SourceTable, columns: list[ColumnMatch], source: Source, job: Folder) -> Staged:
     prefix = f"{SHARDS}/{source.sha256[:12]}"
     seen = SeenRows(columns)
     with _seldom_collecting():
-        shards = list(_write_shards(table, seen, job, prefix))
+        shards = list(_write_shards(table.chunks(), seen, job, prefix))
     if not shards:
         raise SourceError(f"{source.uri}: there is a header but no products below it; send a file with products")
-    ledger = f"{prefix}-ledger.parquet"
-    with job.writing(ledger) as target:
-        with pq.ParquetWriter(target, LEDGER_SCHEMA, compression="zstd") as writer:
-            for piece in seen.ledger(rows=SHARD_ROWS):
-                writer.write_table(piece)
-        ledger_sha256 = sha256_of(target)
     rows = sum(shard.rows for shard in shards)
     return Staged(
         source=source,
@@ -108,8 +135,17 @@ def _stage_table(table: SourceTable, columns: list[ColumnMatch], source: Source,
         rows_with_extra_cells=seen.rows_with_extra_cells,
         blank_lines=table.blank_lines,
         shards=tuple(shards),
-        ledger=Shard(ledger, 0, rows, ledger_sha256),
+        ledger=_write_ledger(seen, rows, job, prefix),
     )
+
+
+def _write_ledger(seen: SeenRows, rows: int, job: Folder, prefix: str, *, skip: int = 0) -> Shard:
+    name = f"{prefix}-ledger.parquet"
+    with job.writing(name) as target:
+        with pq.ParquetWriter(target, LEDGER_SCHEMA, compression="zstd") as writer:
+            for piece in seen.ledger(rows=SHARD_ROWS, skip=skip):
+                writer.write_table(piece)
+        return Shard(name, 0, rows, sha256_of(target))
 
 
 @contextmanager
@@ -146,8 +182,7 @@ def opened(shard: Shard, *, job: Folder) -> Iterator[pq.ParquetFile]:
         yield file
 
 
-def _write_shards(table: SourceTable, seen: SeenRows, job: Folder, prefix: str) -> Iterator[Shard]:
-    chunks = table.chunks()
+def _write_shards(chunks: Iterator[pa.Table], seen: SeenRows, job: Folder, prefix: str) -> Iterator[Shard]:
     chunk = next(chunks, None)
     first_row = 0
     while chunk is not None:

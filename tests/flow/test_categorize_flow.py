@@ -29,7 +29,11 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Imported:
 
 
 def contents(imported: Imported) -> dict[str, bytes]:
-    return {name: (imported.folder / name).read_bytes() for name in TABLES}
+    return {name: without_job((imported.folder / name).read_bytes(), imported) for name in TABLES}
+
+
+def without_job(content: bytes, imported: Imported) -> bytes:
+    return content.replace(imported.report["job_id"].encode(), b"JOB")
 
 
 def sqlite(imported: Imported) -> str:
@@ -54,7 +58,7 @@ def test_every_row_of_the_sample_is_in_one_file(sample: Imported) -> None:
     parquet = pq.read_table(sample.folder / "categorized.parquet")
     assert parquet["line"].to_pylist() == lines_of(sample.folder / "categorized.csv")
     assert sorted(path.name for path in sample.folder.iterdir()) == [
-        "categorized.csv", "categorized.parquet", "rejected.csv", "report.json", "review.csv",
+        "categorized.csv", "categorized.parquet", "rejected.csv", "report.json", "review.csv", "rows.parquet",
     ]  # fmt: skip
 
 
@@ -129,12 +133,36 @@ def test_s3_gives_what_the_local_folder_gives(sample: Imported, bucket: str, tmp
     there = run(tmp_path, f"{bucket}/in/products.csv", output=f"{bucket}/results", config="[batches]\ncount = 2")
     job = f"results/{there.report['job_id']}"
     assert place.names("results") == sorted(
-        ["results/catalog.db", *(f"{job}/{name}" for name in (*TABLES, "categorized.parquet", "report.json"))]
+        [
+            "results/catalog.db",
+            *(f"{job}/{name}" for name in (*TABLES, "categorized.parquet", "report.json", "rows.parquet")),
+        ]
     )
-    assert {name: place.read_bytes(f"{job}/{name}") for name in TABLES} == contents(sample)
+    found = {name: without_job(place.read_bytes(f"{job}/{name}"), there) for name in TABLES}
+    assert found == contents(sample)
     with place.reading(f"{job}/categorized.parquet") as path:
         assert pq.read_table(path).equals(pq.read_table(sample.folder / "categorized.parquet"))
     assert there.report["catalog"]["url"] == f"{bucket}/results/catalog.db"
+
+
+def test_rejected_rows_are_corrected_and_join_their_job(tmp_path: Path) -> None:
+    first = run(tmp_path, SAMPLE, job_id=JOB)
+    with (first.folder / "rejected.csv").open(encoding="utf-8-sig", newline="") as file:
+        rejected = list(csv.DictReader(file))
+    nameless = next(row for row in rejected if row["line"] == "333")
+    with (tmp_path / "mended.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(nameless))
+        writer.writeheader()
+        writer.writerow(nameless | {"Product name": "Tomato ketchup"})
+    second = run(tmp_path, tmp_path / "mended.csv", job_id=JOB)
+    assert (second.report["rows"], second.report["rejected"]) == (502, first.report["rejected"] - 1)
+    assert second.report["source"]["uri"] == first.report["source"]["uri"]
+    correction = f"Corrections: 1 row was taken from {tmp_path / 'mended.csv'}."
+    assert second.report["source"]["decisions"][-1].startswith(correction)
+    kept = catalog_rows(sqlite(second), f"SELECT name FROM products WHERE line = {nameless['line']}")
+    assert kept == [("Tomato ketchup",)]
+    refused = command(tmp_path, "run", "--source", str(SAMPLE), "--job-id", JOB)
+    assert "holds corrections" in refused.stdout + refused.stderr
 
 
 def test_postgres_gets_the_catalog(

@@ -15,6 +15,7 @@ from lib.settings import ROOT
 from tests.flow.running import Imported, run
 
 GOLDEN = sorted(path.parent for path in (ROOT / "tests" / "golden").glob("*/products.*"))
+JOB = "12345678-1234-5678-1234-567812345678"
 FILES = ("categorized.csv", "review.csv", "rejected.csv")
 
 
@@ -32,7 +33,7 @@ def test_a_golden_source_gives_its_expected_results(
     folder: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     (source,) = folder.glob("products.*")
-    imported = run(tmp_path, source)
+    imported = run(tmp_path, source, job_id=JOB)
     expected = folder / "expected"
     found = {name: (imported.folder / name).read_bytes() for name in FILES}
     found["report.json"] = (json.dumps(lasting(imported), indent=2, ensure_ascii=False) + "\n").encode()

@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib.errors import AccountingError, CatalogError, ModelError, SettingsError, SourceError, StorageError
-from lib.joining import Tally, catalog_tables, join_batches
+from lib.joining import Joined, catalog_tables, join_batches
 from lib.planning import ImportPlan, plan_import
 from lib.processing import process_batch
 from lib.records import BatchResult
 from lib.results import REPORT_FILE
 from lib.settings import Settings, parse, settings_of
 from lib.staging import sha256_of
+from lib.storage import folder as storage_folder
 from tests.fakes import LengthCategorizer
 
 JOB = "12345678-1234-5678-1234-567812345678"
@@ -41,7 +42,7 @@ def planned(folder: Path, text: str, *, count: int = 1, job_id: str = JOB) -> Im
     return plan_import(str(source), output=str(folder / "results"), job_id=job_id, settings=chosen, cores=2)
 
 
-def imported(folder: Path, text: str, *, count: int = 1) -> tuple[ImportPlan, list[BatchResult], Tally]:
+def imported(folder: Path, text: str, *, count: int = 1) -> tuple[ImportPlan, list[BatchResult], Joined]:
     plan = planned(folder, text, count=count)
     results = [process_batch(batch, plan=plan, settings=settings()) for batch in plan.batches]
     return plan, results, join_batches(plan, results)
@@ -66,8 +67,8 @@ MESSY = (
 
 
 def test_every_row_is_in_one_file_with_its_line(tmp_path: Path) -> None:
-    _, _, tally = imported(tmp_path, MESSY)
-    assert tally.outcomes == {"categorized": 2, "review": 1, "rejected": 4}
+    _, _, joined = imported(tmp_path, MESSY)
+    assert joined.tally.outcomes == {"categorized": 2, "review": 1, "rejected": 4}
     assert [row["line"] for row in csv_rows(tmp_path, "categorized.csv")] == ["2", "8"]
     assert [row["line"] for row in csv_rows(tmp_path, "review.csv")] == ["4"]
     assert [row["line"] for row in csv_rows(tmp_path, "rejected.csv")] == ["3", "6", "7", "10"]
@@ -121,6 +122,7 @@ def test_a_rejected_row_is_kept_whole_with_every_reason(tmp_path: Path) -> None:
         "extra_cells": "",
         "reasons": "missing-name",
         "explanation": "The product has no name.",
+        "job_id": JOB,
     }
     assert duplicate["explanation"] == "The row is the same as line 2 in every cell."
     assert (wide["note"], wide["extra_cells"]) == ("-5", "one cell too many; and another")
@@ -159,16 +161,16 @@ def test_formulas_are_escaped_in_csv_and_untouched_in_parquet(tmp_path: Path) ->
 @pytest.mark.parametrize("count", [3, 7, 100])
 def test_the_split_changes_nothing_in_the_results(tmp_path: Path, count: int) -> None:
     text = MESSY + "".join(f"{i};Product number {'x' * (i % 17)};;;\n" for i in range(300))
-    plan, _, tally = imported(made(tmp_path / "one"), text)
-    other, results, other_tally = imported(made(tmp_path / "many"), text, count=count)
+    plan, _, joined = imported(made(tmp_path / "one"), text)
+    other, results, other_joined = imported(made(tmp_path / "many"), text, count=count)
     assert len(results) == count
     for name in ("categorized.csv", "review.csv", "rejected.csv"):
         assert Path(other.job_uri, name).read_bytes() == Path(plan.job_uri, name).read_bytes()
     tables = [pq.read_table(f"{p.job_uri}/categorized.parquet") for p in (plan, other)]
     assert tables[0].equals(tables[1])
-    assert other_tally.outcomes == tally.outcomes
-    assert other_tally.categories == tally.categories
-    assert other_tally.confidences.tolist() == tally.confidences.tolist()
+    assert other_joined.tally.outcomes == joined.tally.outcomes
+    assert other_joined.tally.categories == joined.tally.categories
+    assert other_joined.tally.confidences.tolist() == joined.tally.confidences.tolist()
 
 
 def made(folder: Path) -> Path:
@@ -211,8 +213,8 @@ def test_another_table_of_units_or_footers_finds_nothing_finished(
 
 
 def test_the_catalog_gets_what_was_kept(tmp_path: Path) -> None:
-    plan, results, _ = imported(tmp_path, MESSY, count=2)
-    rows = pa.concat_tables(catalog_tables(plan, results)).to_pylist()
+    plan, _, joined = imported(tmp_path, MESSY, count=2)
+    rows = pa.concat_tables(catalog_tables(joined, storage_folder(plan.job_uri))).to_pylist()
     assert [(row["line"], row["name"], row["needs_review"]) for row in rows] == [
         (2, "Tomato ketchup", False),
         (4, "Salt", True),
