@@ -11,6 +11,8 @@ from functools import cache, lru_cache
 
 from lib.quantities import Unit, parse_number, written_units
 
+# Longer texts are no names, and take long.
+MOST_CHARACTERS = 2000
 _GLYPHS = "½¼¾⅓⅔⅛⅜⅝⅞"
 _BLANKS = " \u00a0\u2009\u202f'’"
 _VALUE = (
@@ -85,7 +87,11 @@ class Amount:
 
 
 def amounts_in(text: str, *, decimal: str) -> list[Amount]:
-    """Every amount and count of a text in its order, none overlapping; those that belong together are one."""
+    """Every amount and count of a text in its order, none overlapping; those that belong together are one.
+
+    Only the first MOST_CHARACTERS are looked at.
+    """
+    text = text[:MOST_CHARACTERS]
     if not _NUMBER.search(text):
         return []  # most names
     found = [one for match in _amount().finditer(text) if (one := _read(match, decimal)) is not None]

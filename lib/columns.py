@@ -24,6 +24,8 @@ COLUMNS_FILE = ROOT / "config" / "columns.toml"
 NUMBER_FIELDS = {"quantity", "net_weight"}
 # How alike a header must be to a known one, from 0 to 100 (rapidfuzz's ratio of folded texts of 5 letters or more).
 ALIKE, ALIKE_LETTERS = 86, 5
+# A text that is longer is no header.
+LONGEST_HEADER = 200
 # What a record is called that holds a product's fields, and the part of a field that is its value.
 _HOLDERS = {"product", "item", "article", "data", "attributes", "fields", "identifiers", "details", "node", "record"}
 _VALUES = {"value", "amount"}
@@ -98,6 +100,8 @@ def field_of(header: str) -> str | None:
 
 
 def _place_of(header: str) -> tuple[str, int] | None:
+    if len(header) > LONGEST_HEADER:
+        return None
     known = known_headers()
     found = known.get(folded(header)) or known.get(folded(split_unit(header)[0]))
     if not found and (level := _LEVEL.fullmatch(header.strip())):
@@ -228,7 +232,7 @@ def near_field_of(header: str) -> str | None:
 
 def _alike(header: str) -> tuple[str, str, float] | None:
     """The field of the known header most like this one, that header folded, and how alike they are."""
-    key = folded(header)
+    key = folded(header[:LONGEST_HEADER])
     known = {text: field for text, (field, _) in known_headers().items() if len(text) >= ALIKE_LETTERS}
     if not ALIKE_LETTERS <= len(key) <= 60:
         return None

@@ -18,6 +18,8 @@ from lib.errors import SourceError
 
 # A quoted cell over more lines than this is taken for a stray quotation mark.
 MOST_LINES_IN_A_RECORD = 1000
+# A line with more cells than this is refused before they take memory, 60 bytes each and more.
+MOST_CELLS = 1_000_000
 # A chunk ends past this many characters, so that long rows take no more memory than short ones.
 CHUNK_CHARACTERS = 8_000_000
 # Lines that are split at once. Where a record among them is over several lines or has stray marks, they are split anew
@@ -45,7 +47,7 @@ class DelimitedText:
         name: str,
         first_line: int = 1,
         most_blank_lines: int = 10_000_000,
-        longest_line: int = 32_000_000,
+        longest_line: int = 16_000_000,
     ) -> None:
         self.dialect = dialect
         self.name = name
@@ -128,12 +130,13 @@ class DelimitedText:
             row = self._mended(error, records)
         if row is None:
             return 0
+        row = self._whole(row)
         if len(self._held) > 1 and self._swallowed_others(row):
             row = self._alone(records)
         if _is_blank(row):
             self.blank_lines += len(self._held)
         else:
-            records.rows.append(self._whole(row))
+            records.rows.append(row)
             records.lines.append(self.line)
         self.line += len(self._held)
         characters = sum(map(len, self._held))
@@ -189,6 +192,11 @@ class DelimitedText:
             raise SourceError(
                 f"{self.name}: line {number:,} has more than {self._longest_line:,} characters; the file is damaged or "
                 "not a product table, or raise reading.line_characters in the config"
+            )
+        if len(line) > MOST_CELLS and line.count(self.dialect.delimiter) > MOST_CELLS:
+            raise SourceError(
+                f"{self.name}: line {number:,} has more than {MOST_CELLS:,} cells; the file is damaged or "
+                "not a product table"
             )
         return len(line)
 

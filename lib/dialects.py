@@ -167,7 +167,7 @@ def _records(sample: str, dialect: Dialect, *, strict: bool) -> list[list[str]]:
             continue
         if row is None:
             return records
-        if any(row):
+        if any(map(str.strip, row)):
             records.append(row)
 
 

@@ -1,7 +1,19 @@
 """GTINs: the numbers below bar codes."""
 
-import re
 import unicodedata
+
+
+class _Kept(dict[int, int | None]):
+    """What becomes of a letter in str.translate: none that is a control sign, a blank, or one of ASCII's marks."""
+
+    def __missing__(self, point: int) -> int | None:
+        letter = chr(point)
+        no_part = letter in "='\"-" or unicodedata.category(letter) in ("Cf", "Zs", "Cc")
+        self[point] = None if no_part else point
+        return self[point]
+
+
+_KEPT = _Kept()
 
 
 def clean_gtin(cell: str) -> str:
@@ -11,9 +23,7 @@ def clean_gtin(cell: str) -> str:
     """
     if cell.isascii() and cell.isalnum():
         return cell if cell.strip("0") else ""
-    text = unicodedata.normalize("NFKC", cell)
-    text = "".join(letter for letter in text if unicodedata.category(letter) not in ("Cf", "Zs", "Cc"))
-    text = re.sub(r"[='\"-]", "", text).removesuffix(".0")
+    text = unicodedata.normalize("NFKC", cell).translate(_KEPT).removesuffix(".0")
     return text if text.strip("0") else ""
 
 

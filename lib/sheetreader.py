@@ -27,6 +27,7 @@ from typing import Any
 
 import python_calamine as calamine
 
+from lib.dialects import LONGEST_CELL
 from lib.errors import SourceError
 from lib.htmltables import html_tables
 from lib.unpacking import Growth, Limits
@@ -67,6 +68,11 @@ class SheetFiles:
             self._cells_left -= len(cells)
             if self._cells_left < 0:
                 raise SourceError(_too_many_cells(self._name))
+            if max(map(len, cells)) > LONGEST_CELL:
+                raise SourceError(
+                    f"{self._name}: row {number:,} has a cell of more than {LONGEST_CELL:,} characters; "
+                    "the file is damaged or not a product table"
+                )
             in_row = sum(map(len, cells))
             self._growth.add(in_row)
             chunk.append((number, cells))

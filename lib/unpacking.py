@@ -67,7 +67,7 @@ class Limits:
 
     unpacked_bytes: int = 20 * 2**30  # of all layers together; also of a workbook's XML and of its cells' text
     unpacked_ratio: int = 1000  # unpacked to packed bytes, judged from RATIO_JUDGED_FROM on
-    line_characters: int = 32_000_000  # of a line of delimited text
+    line_characters: int = 16_000_000  # of a line of delimited text
     workbook_cells: int = 100_000_000  # of all sheets, without the blank ones at the end of each row
     workbook_memory_bytes: int = 2 * 2**30  # address space of the process that reads a workbook
     workbook_seconds: int = 600  # CPU time of that process

@@ -160,3 +160,44 @@ def test_more_blank_lines_than_allowed_are_one_clear_error() -> None:
     ):
         while table.chunk(5).rows:
             pass
+
+
+def test_a_line_without_an_end_is_not_read_whole() -> None:
+    text = io.StringIO("name;size\n" + "x" * 1000, newline="")
+    table = DelimitedText(text, dialect=Dialect(";", 2), name="products.csv", longest_line=100)
+    with pytest.raises(SourceError, match=r"products\.csv: line 2 has more than 100 characters; the file is damaged or not a product table"):
+        table.chunk(10)
+    assert text.tell() < 200
+
+
+def test_a_line_of_too_many_cells_is_refused_before_it_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib.delimited.MOST_CELLS", 10)
+    assert records("a;b\n" + ";" * 10 + "\n")[1][1] == [""] * 11
+    with pytest.raises(SourceError, match=r"products\.csv: line 2 has more than 10 cells"):
+        records("a;b\n" + ";" * 11 + "\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "cells"),
+    [
+        pytest.param('1;"Base 12" thin; 2 pack";x', ["1", 'Base 12" thin; 2 pack', "x"], id="an inch before a letter"),
+        pytest.param('1;"Cases; 9"";x', ["1", 'Cases; 9"', "x"], id="an inch before the closing mark"),
+        pytest.param('1;"9"" and 12" pans; 2";x', ["1", '9" and 12" pans; 2', "x"], id="one doubled, one not"),
+    ],
+)
+def test_a_mark_closes_a_cell_only_before_a_delimiter(line: str, cells: list[str]) -> None:
+    found, open_quotes, _ = read(f"{line}\n2;y;z\n")
+    assert (found, open_quotes) == ([(1, cells), (2, ["2", "y", "z"])], set())
+
+
+def test_lines_quoted_as_a_whole_may_hold_line_breaks() -> None:
+    text = '"1;""Milk;\nsemi-skimmed"";Dale"\n2;Curd;Dale\n"Note: a; b"\n'
+    dialect = Dialect(";", 3, whole_lines=True)
+    found = DelimitedText(io.StringIO(text, newline=""), dialect=dialect, name="products.csv").chunk(10)
+    assert found.rows == [["1", "Milk;\nsemi-skimmed", "Dale"], ["2", "Curd", "Dale"], ["Note: a; b"]]
+    assert found.lines == [1, 3, 4]
+
+
+def test_apostrophes_at_the_beginning_of_cells_are_no_quotation_marks() -> None:
+    assert detect_dialect("'00123;'t Hof Milk;'5\n'00124;Bread;'6\n").quote == '"'
+    assert detect_dialect("1;'Milk; fresh';2\n2;'Bread';3\n3;'Rye; dark';4\n4;'Tea';1\n").quote == "'"

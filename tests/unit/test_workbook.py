@@ -357,6 +357,11 @@ def test_limits_on_size_cells_and_text_are_kept(tmp_path: Path) -> None:
     assert "more than 200,000 bytes" in refusal(tmp_path, content, Limits(unpacked_bytes=200_000))
 
 
+def test_a_cell_of_damage_is_one_clear_error(tmp_path: Path) -> None:
+    page = b"<table><tr><td>name<tr><td>" + b"x" * 16_000_001
+    assert "row 2 has a cell of more than 16,000,000 characters" in refusal(tmp_path, page)
+
+
 def test_a_reader_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     page = b"<table><tr><td>" + b"<td>x" * 500_000
     assert "takes more than 1 s" in refusal(tmp_path, page, Limits(workbook_seconds=1))
