@@ -382,6 +382,14 @@ def test_an_endpoint_that_is_down_is_given_up_long_before_every_text_was_tried(s
     assert len(server.requests) <= 14
 
 
+def test_an_endpoint_that_fails_now_and_then_is_not_given_up(server: LlmServer, make: Make) -> None:
+    for _ in range(8):
+        server.faults.extend([status(400), changed(lambda answers: answers)])
+    categorizer = make(texts_a_call=1, calls_at_once=1, tries=1)
+    answers = answered(categorizer, *(f"text {number}" for number in range(16)))
+    assert answers == [(None, 0.0), ("Food", 0.9)] * 8
+
+
 def test_an_endpoint_that_is_not_there_is_one_line(make: Make) -> None:
     with serving() as gone:
         url = gone.url
@@ -463,6 +471,8 @@ def test_answers_are_kept_by_model_labels_definitions_and_request(
     answered(categorizer, "ham")
     versions.add(categorizer.version)
     assert len(versions) == len(server.requests) == len(kinds) + 1
+    seeded = categorizer.settings.model_copy(update={"request": {"seed": 1}})
+    assert RemoteCategorizer(seeded, labels=LABELS, definitions={}).version not in versions
     assert make(cache=cache, texts_a_call=3, tries=2, timeout_seconds=5, price_in=1.0).version in versions
 
 
