@@ -19,7 +19,7 @@ from lib.planning import ImportPlan
 from lib.records import Batch, BatchResult, Outcome, Reason, Shard
 from lib.results import BETWEEN, REPORT_FILE, ROWS_FILE, result_files
 from lib.rows import cell_columns
-from lib.staging import opened, read_ledger, sha256_of
+from lib.shards import opened, read_ledger, sha256_of
 from lib.storage import Folder, folder
 
 CONFIDENCE_BINS = 20  # twentieths of [0, 1]

@@ -14,15 +14,13 @@ from lib.corrections import Correction, is_rejected_file, read_correction
 from lib.errors import SettingsError, ShelfsortError, SourceError, StorageError
 from lib.footers import FOOTERS_FILE, is_footer
 from lib.jobrows import read_facts
-from lib.nested import RecordLimits
 from lib.profiles import Profile
 from lib.quantities import UNITS_FILE, unit_of
-from lib.reading import ReadingOptions
 from lib.records import Batch
 from lib.results import REPORT_FILE, read_report
 from lib.rows import SourceTable
 from lib.settings import Settings
-from lib.staging import Source, Staged, stage
+from lib.shards import Source, Staged
 from lib.storage import Folder, check_writable, folder
 
 
@@ -55,8 +53,12 @@ def plan_import(
     `job_id` is a UUID, or '' for a new one; `profile` is what is known of the file in advance. Raises a ShelfsortError
     for whatever would make the run fail later.
     """
-    # Not above: every batch's task imports this module for the plan, and SQLAlchemy takes longer than the rest.
+    # Not above: every batch's task imports this module for the plan, and needs neither readers nor SQLAlchemy, which
+    # takes longer than the rest.
     from lib.catalog import check as check_catalog
+    from lib.nested import RecordLimits
+    from lib.reading import ReadingOptions
+    from lib.staging import stage
 
     if not source:
         raise SourceError("no source given; add --source FILE, a path or an s3:// URI")

@@ -20,7 +20,7 @@ from lib.products import Products, to_products
 from lib.records import Batch, BatchResult, Outcome, Shard
 from lib.results import BETWEEN, batch_schema
 from lib.settings import Settings
-from lib.staging import SHARDS, read_batch, sha256_of
+from lib.shards import SHARDS, read_batch, sha256_of
 from lib.storage import Folder, folder
 
 

@@ -15,7 +15,7 @@ from lib.planning import ImportPlan
 from lib.records import SENTENCES, BatchResult, Outcome, Reason
 from lib.results import FILES, REPORT_FILE
 from lib.settings import Settings
-from lib.staging import SHARDS
+from lib.shards import SHARDS
 from lib.storage import folder
 
 REPORT_VERSION = 1

@@ -1,12 +1,9 @@
 """The source's raw cells into Parquet shards in the job's folder, with a ledger of its lines and repeated rows."""
 
 import gc
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,47 +11,18 @@ import pyarrow.parquet as pq
 from lib.columns import ColumnMatch, match_columns
 from lib.corrections import Correction
 from lib.errors import SourceError, StorageError
-from lib.jobrows import JobFacts
 from lib.reading import ReadingOptions, open_source
-from lib.records import Batch, Shard
+from lib.records import Shard
 from lib.rows import SourceTable
 from lib.seen_rows import LEDGER_SCHEMA, SeenRows
+from lib.shards import SHARDS, Source, Staged, sha256_of
 from lib.storage import Folder, split_uri
 
-# Intermediate files of a job lie below this prefix until it has succeeded.
-SHARDS = "shards"
 # A shard is closed at either; batches read whole shards, so these bound a task's reading memory.
 SHARD_ROWS = 65_536
 SHARD_BYTES = 64 << 20
 # While rows are read, Python looks for cyclic garbage after so many new containers, and not after 700.
 COLLECT_AFTER = 1_000_000
-
-
-@dataclass(frozen=True)
-class Source:
-    """The customer's file."""
-
-    uri: str  # as the user gave it, made absolute
-    sha256: str
-    size: int  # bytes
-
-
-@dataclass(frozen=True)
-class Staged:
-    """What staging found and wrote."""
-
-    source: Source
-    format: dict[str, Any]  # rows.SourceTable's
-    decisions: tuple[str, ...]  # what was recognized and why, a sentence each
-    header: list[str]
-    header_line: int
-    columns: tuple[ColumnMatch, ...]
-    rows: int
-    rows_with_extra_cells: int
-    blank_lines: int
-    shards: tuple[Shard, ...]
-    ledger: Shard  # a row for each of the source's: its line, and the line of the first that is equal
-    corrects: JobFacts | None = None  # of the job whose rejected rows these are, corrected
 
 
 def stage(
@@ -159,29 +127,6 @@ def _seldom_collecting() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def opened(shard: Shard, *, job: Folder) -> Iterator[pq.ParquetFile]:
-    """A Parquet file of the job's, its content checked; StorageError when it is gone or damaged."""
-    where = job.uri_of(shard.name)
-    try:
-        with ExitStack() as stack:
-            path = stack.enter_context(job.reading(shard.name))
-            if sha256_of(path) != shard.sha256:
-                raise StorageError(f"{where}: its content has changed since it was written")
-            file = stack.enter_context(pq.ParquetFile(path))
-            stack_to_close = stack.pop_all()
-    except StorageError as error:
-        raise StorageError(f"{error}; run the job again with --job-id, not with resume") from None
-    with stack_to_close:
-        yield file
-
-
 def _write_shards(chunks: Iterator[pa.Table], seen: SeenRows, job: Folder, prefix: str) -> Iterator[Shard]:
     chunk = next(chunks, None)
     first_row = 0
@@ -204,29 +149,3 @@ def _write_shards(chunks: Iterator[pa.Table], seen: SeenRows, job: Folder, prefi
 def _shard_writer(target: Path, schema: pa.Schema) -> pq.ParquetWriter:
     # Cells are mostly different from each other, and written once: fast rather than small.
     return pq.ParquetWriter(target, schema, compression="zstd", compression_level=1, use_dictionary=False)
-
-
-def read_ledger(ledger: Shard, *, first_row: int, rows: int, job: Folder) -> pa.Table:
-    """The ledger's rows [first_row, first_row + rows): the columns of seen_rows.LEDGER_SCHEMA."""
-    with opened(ledger, job=job) as file:
-        groups = range(first_row // SHARD_ROWS, -(-(first_row + rows) // SHARD_ROWS))
-        return file.read_row_groups(list(groups)).slice(first_row % SHARD_ROWS, rows)
-
-
-def read_batch(batch: Batch, *, ledger: Shard, job: Folder) -> Iterator[pa.Table]:
-    """The staged rows of a batch in order, a row group at a time, with the ledger's columns but `line`."""
-    known = read_ledger(ledger, first_row=batch.first_row, rows=batch.rows, job=job).drop_columns("line")
-    stop = batch.first_row + batch.rows
-    for shard in batch.shards:
-        with opened(shard, job=job) as file:
-            at = shard.first_row
-            for group in range(file.num_row_groups):
-                count = file.metadata.row_group(group).num_rows
-                first, last = max(at, batch.first_row), min(at + count, stop)
-                if first < last:
-                    rows = file.read_row_group(group).slice(first - at, last - first)
-                    known_here = known.slice(first - batch.first_row, last - first)
-                    for name in known.column_names:
-                        rows = rows.append_column(name, known_here[name])
-                    yield rows
-                at += count

@@ -18,7 +18,8 @@ from lib.quantities import parse_measure, parse_number, unit_of
 from lib.reading import open_source
 from lib.records import Reason, Shard
 from lib.settings import ValidationSettings
-from lib.staging import read_batch, stage
+from lib.shards import read_batch
+from lib.staging import stage
 from lib.storage import LocalFolder
 
 # Texts made of what means something to a reader of delimited text come to its corners sooner than any bytes.

@@ -15,7 +15,8 @@ from lib.batching import plan_batches
 from lib.errors import SourceError
 from lib.products import PRODUCT_COLUMNS, Products, to_products
 from lib.settings import parse, settings_of
-from lib.staging import Staged, read_batch, stage
+from lib.shards import Staged, read_batch
+from lib.staging import stage
 from lib.storage import LocalFolder
 
 GOLDEN = Path(__file__).parent.parent / "golden_reading"

@@ -18,7 +18,7 @@ from lib.processing import process_batch
 from lib.records import BatchResult
 from lib.results import REPORT_FILE
 from lib.settings import Settings, parse, settings_of
-from lib.staging import sha256_of
+from lib.shards import sha256_of
 from lib.storage import folder as storage_folder
 from tests.fakes import LengthCategorizer
 

@@ -9,7 +9,8 @@ from lib.batching import plan_batches
 from lib.errors import SourceError
 from lib.products import to_products
 from lib.settings import ROOT, parse, settings_of
-from lib.staging import Staged, read_batch, stage
+from lib.shards import Staged, read_batch
+from lib.staging import stage
 from lib.storage import LocalFolder
 
 MESSY = ROOT.parent / "shared" / "data" / "messy"

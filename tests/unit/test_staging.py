@@ -1,5 +1,7 @@
 """The source staged into shards, and batches read back from them."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,9 @@ import pytest
 
 from lib.batching import plan_batches
 from lib.errors import SourceError
-from lib.staging import Staged, read_batch, read_ledger, stage
+from lib.settings import ROOT
+from lib.shards import Staged, read_batch, read_ledger
+from lib.staging import stage
 from lib.storage import LocalFolder
 
 
@@ -94,3 +98,9 @@ def test_a_source_that_breaks_off_leaves_no_ledger(tmp_path: Path, monkeypatch: 
     with pytest.raises(SourceError, match="line 12"):
         staged(tmp_path, TEN_ROWS + "x" * 30 + "\n")
     assert not [name for name in LocalFolder(tmp_path / "job").names() if "ledger" in name]
+
+
+def test_a_batchs_task_loads_none_of_the_readers() -> None:
+    code = "import sys, lib.processing; print(sorted({'lib.reading', 'lib.staging', 'sqlalchemy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
