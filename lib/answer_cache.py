@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from threading import Lock
+from weakref import finalize
 
 from lib.errors import ModelError
 
@@ -57,14 +58,11 @@ class AnswerFile:
             self._connection = sqlite3.connect(
                 self.path or ":memory:", timeout=LOCKED_SECONDS, isolation_level=None, check_same_thread=False
             )
-            try:
-                self._prepare()
-            except BaseException:
-                self._connection.close()
-                raise
+            self._close = finalize(self, self._connection.close)
+            self._prepare()
 
     def close(self) -> None:
-        self._connection.close()
+        self._close()
 
     def introduce(self, version: str, *, model: str, prompt: int, labels: str) -> None:
         """Note what a version stands for, for a person who looks into the file."""

@@ -27,6 +27,7 @@ def report_card(report: dict[str, Any]) -> list[Any]:
         Markdown("## What was understood"),
         Markdown("\n".join(f"- {_plain(decision)}" for decision in report["source"]["decisions"])),
         Table(_facts(report), headers=["", ""]),
+        *_remote(report),
         Markdown("## Slowest batches"),
         Table(_slowest(report), headers=["Batch", "Rows", "Seconds", "Products per second"]),
         Markdown("## Files"),
@@ -168,6 +169,28 @@ def _facts(report: dict[str, Any]) -> list[list[Any]]:
         ("Catalog", report["catalog"]["url"]),
     ]
     return [[name, Markdown(_code(str(value)))] for name, value in facts if value not in (None, "")]
+
+
+def _remote(report: dict[str, Any]) -> list[Any]:
+    if not (remote := report.get("remote")):
+        return []
+    failures = ", ".join(f"{count:,} {reason}" for reason, count in remote["failures"].items())
+    facts = [
+        ("Model", f"{remote['model']} at {remote['endpoint']}"),
+        ("Asked", "what the fast one is unsure of" if remote["only_for_review"] else "all products"),
+        ("Names", f"{remote['texts']:,} different ones"),
+        ("Answered by the cache", f"{remote['cache_hits']:,}"),
+        ("Answered by the model", f"{remote['answered']:,}"),
+        ("Without an answer", failures or "0"),
+        ("Calls", f"{remote['calls']:,}, of them {remote['retries']:,} retries"),
+        ("Tokens", f"{remote['prompt_tokens']:,} asked, {remote['completion_tokens']:,} answered"),
+        ("Cost", f"{remote['cost']:,.4f}"),
+        ("Waited", f"{remote['seconds_waited']:,.1f} s, over all calls"),
+    ]
+    return [
+        Markdown("## The slow model"),
+        Table([[name, Markdown(_code(value))] for name, value in facts], headers=["", ""]),
+    ]
 
 
 def _slowest(report: dict[str, Any]) -> list[list[Any]]:

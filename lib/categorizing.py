@@ -26,6 +26,8 @@ from lib.storage import Folder, folder
 
 # The best category and the two next-best ones.
 TOP = 3
+# In Predictions.categories: no category of this rank; a slow model names one, or none when it has no answer.
+NONE = -1
 # The layout of a model folder; another number is another layout.
 FORMAT = 1
 CARD, ARRAYS, VOCABULARY = "card.json", "arrays.npz", "vocabulary.txt"
@@ -42,7 +44,7 @@ _LETTERS = str.maketrans({"’": "", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d
 class Predictions:
     """The most likely categories of n texts, best first."""
 
-    categories: npt.NDArray[np.int32]  # (n, TOP) indices into the categorizer's labels
+    categories: npt.NDArray[np.int32]  # (n, TOP) indices into the categorizer's labels, or NONE
     confidences: npt.NDArray[np.float64]  # (n, TOP) calibrated probabilities, rounded to 4 decimals
 
 

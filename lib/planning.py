@@ -6,14 +6,16 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lib.batching import batch_count, plan_batches
 from lib.categorizing import load_categorizer
-from lib.columns import known_headers
+from lib.choosing import chosen, usage_of
 from lib.corrections import Correction, is_rejected_file, read_correction
 from lib.errors import SettingsError, ShelfsortError, SourceError, StorageError
 from lib.footers import FOOTERS_FILE, is_footer
 from lib.jobrows import read_facts
+from lib.known_headers import known_headers
 from lib.profiles import Profile
 from lib.quantities import UNITS_FILE, unit_of
 from lib.records import Batch
@@ -35,6 +37,7 @@ class ImportPlan:
     model: dict[str, str]  # name, version, uri
     batches: tuple[Batch, ...]
     results_key: str  # a hash of everything that a batch's result depends on, but which batch it is
+    usage: dict[str, Any] | None = None  # of a slow model's first question, as JSON
 
     def announcement(self) -> str:
         """What is about to happen, and how to go on should it be interrupted."""
@@ -70,9 +73,11 @@ def plan_import(
     known_headers()
     unit_of("g")
     is_footer("total")
-    categorizer = load_categorizer(settings.model_uri)
+    fast = load_categorizer(settings.model_uri)
     check_writable(output_folder)
     check_catalog(output_folder, url=settings.catalog_url)
+    categorizer = chosen(fast, settings, ask_first=True)
+    first_question = usage_of(categorizer)
     profile = profile or Profile()
     try:
         staged = stage(
@@ -102,6 +107,7 @@ def plan_import(
         model={"name": categorizer.name, "version": categorizer.version, "uri": settings.model_uri},
         batches=tuple(plan_batches(list(staged.shards), count=count)),
         results_key=_results_key(staged, categorizer.version, settings),
+        usage=first_question.as_json() if first_question else None,
     )
 
 

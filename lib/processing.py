@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lib.categorizing import TOP, Categorizer, load_categorizer
+from lib.categorizing import NONE, TOP, Categorizer, load_categorizer
+from lib.choosing import chosen, usage_of
 from lib.errors import ModelError
 from lib.planning import ImportPlan
 from lib.products import Products, to_products
@@ -31,7 +32,7 @@ def process_batch(batch: Batch, *, plan: ImportPlan, settings: Settings) -> Batc
     name = f"{SHARDS}/{plan.results_key}-{batch.first_row:010d}-{batch.rows}-results.parquet"
     if finished := _finished(name, job):
         return replace(finished, number=batch.number, reused=True)
-    categorizer = load_categorizer(plan.model["uri"])
+    categorizer = chosen(load_categorizer(plan.model["uri"]), settings)
     if categorizer.version != plan.model["version"]:
         raise ModelError(
             f"{plan.model['uri']}: the model was replaced during the run ({plan.model['version']} by "
@@ -48,14 +49,19 @@ def process_batch(batch: Batch, *, plan: ImportPlan, settings: Settings) -> Batc
                 for count in pc.value_counts(processed["outcome"]).to_pylist():
                     outcomes[count["values"]] += count["counts"]
         shard = Shard(name, batch.first_row, batch.rows, sha256_of(target))
-    result = BatchResult(batch.number, shard, outcomes, round(time.monotonic() - started, 3))
+    usage = usage_of(categorizer)
+    seconds = round(time.monotonic() - started, 3)
+    result = BatchResult(batch.number, shard, outcomes, seconds, usage.as_json() if usage else None)
     # Written after the rows, so that where it is found they are whole.
     job.write_bytes(f"{name}.json", json.dumps(asdict(result)).encode())
     return result
 
 
 def _finished(name: str, job: Folder) -> BatchResult | None:
-    """The result of an earlier run, None where there is none or its rows are not those it was written for."""
+    """The result of an earlier run, None where there is none or its rows are not those it was written for.
+
+    None as well where a slow model left products without an answer: it may have one now, and those it gave are kept.
+    """
     if not job.exists(f"{name}.json") or not job.exists(name):
         return None
     try:
@@ -63,6 +69,8 @@ def _finished(name: str, job: Folder) -> BatchResult | None:
         result = BatchResult(**found | {"shard": Shard(**found["shard"])})
     except (ValueError, KeyError, TypeError):
         return None  # a damaged one; the batch is processed again
+    if result.usage and result.usage["failures"]:
+        return None
     with job.reading(name) as path:
         return result if sha256_of(path) == result.shard.sha256 else None
 
@@ -73,7 +81,9 @@ def _categorized(rows: pa.Table, products: Products, categorizer: Categorizer, t
     kept = np.flatnonzero([not rejections for rejections in products.rejections])
     predictions = categorizer.categorize([products.texts[at] for at in kept])
     outcome = np.full(count, Outcome.REJECTED.value, dtype=object)
-    sure = predictions.confidences[:, 0] >= threshold
+    # A slow model may name fewer categories than TOP, or none.
+    named = predictions.categories != NONE
+    sure = named[:, 0] & (predictions.confidences[:, 0] >= threshold)
     outcome[kept] = np.where(sure, Outcome.CATEGORIZED.value, Outcome.REVIEW.value)
     columns = {
         "outcome": pa.array(outcome, pa.string()),
@@ -81,12 +91,12 @@ def _categorized(rows: pa.Table, products: Products, categorizer: Categorizer, t
         "warnings": pa.array([BETWEEN.join(reasons) for reasons in products.warnings], pa.string()),
         "model_version": pa.repeat(categorizer.version, count),
     }
-    labels = np.array(categorizer.labels, dtype=object)
+    labels = np.array([*categorizer.labels, None], dtype=object)  # the last one is NONE's
     for rank in range(TOP):
         suffix = f"_{rank + 1}" if rank else ""
         category, confidence = np.full(count, None, dtype=object), np.full(count, np.nan)
         category[kept] = labels[predictions.categories[:, rank]]
-        confidence[kept] = predictions.confidences[:, rank]
+        confidence[kept] = np.where(named[:, rank] | (rank == 0), predictions.confidences[:, rank], np.nan)
         columns[f"category{suffix}"] = pa.array(category, pa.string())
         columns[f"confidence{suffix}"] = pa.array(confidence, from_pandas=True)
     for name, column in (*zip(products.table.column_names, products.table.columns, strict=True), *columns.items()):

@@ -5,6 +5,7 @@ Everything here is small and travels as Metaflow artifacts or JSON; the rows the
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 # What we look for in a customer's file; `name` is required. Their headers are in config/columns.toml.
 FIELDS = (
@@ -94,4 +95,5 @@ class BatchResult:
     shard: Shard  # its rows with what became of them
     outcomes: dict[str, int]  # Outcome -> rows
     seconds: float
+    usage: dict[str, Any] | None = None  # usage.Usage of a slow model, as JSON
     reused: bool = False  # found finished from an earlier run of the same job

@@ -19,15 +19,13 @@ import numpy as np
 
 from lib.answer_cache import Answer, AnswerFile
 from lib.asking import PROMPT_VERSION, AnswerReader, instructions, question, spelling
-from lib.categorizing import TOP, Categorizer, Predictions
+from lib.categorizing import NONE, TOP, Categorizer, Predictions
 from lib.chat_endpoint import ChatEndpoint, Reply, Stopped
 from lib.errors import ModelError
 from lib.settings import ROOT, RemoteSettings
 from lib.usage import Failure, Usage
 
 DEFINITIONS_FILE = ROOT / "config" / "categories.csv"
-# In Predictions.categories: no category of this rank.
-NONE = -1
 # So many whole calls in a row without a single answer, all tries used: the endpoint is down.
 DEAD_CALLS = 5
 

@@ -17,6 +17,7 @@ from lib.results import FILES, REPORT_FILE
 from lib.settings import Settings
 from lib.shards import SHARDS
 from lib.storage import folder
+from lib.usage import Usage, sum_of
 
 REPORT_VERSION = 1
 
@@ -30,7 +31,8 @@ def build_report(
     settings: Settings,
     started: str,
 ) -> dict[str, Any]:
-    """The report as plain JSON values. Times are UTC in ISO 8601; everything outside `timing` follows from the input.
+    """The report as plain JSON values. Times are UTC in ISO 8601; everything outside `timing` and
+    `remote`, which is there when a slow model was asked, follows from the input.
 
     The numbers of rows are counted from the rows written, not carried along. Raises AccountingError when the catalog
     holds another number of them.
@@ -76,6 +78,7 @@ def build_report(
             "batch_seconds": [result.seconds for result in by_number],
             "reused_batches": [result.number for result in by_number if result.reused],
         },
+        **_remote(plan, by_number, settings),
     }
 
 
@@ -98,10 +101,26 @@ def summary(report: dict[str, Any]) -> str:
     if report["warnings"]:
         noted = ", ".join(f"{count:,} {code}" for code, count in report["warnings"].items())
         lines.append(f"noted, not rejected: {noted}")
+    if remote := report.get("remote"):
+        failed = sum(remote["failures"].values())
+        lines.append(
+            f"{remote['model']}: {remote['texts']:,} names asked for, {remote['cache_hits']:,} of them answered by the"
+            f" cache and {failed:,} not at all; {remote['calls']:,} calls, cost {remote['cost']:,.2f}"
+        )
     lines += [f"{name:<20} {uri}" for name, uri in report["files"].items()]
     already = "" if report["catalog"]["changed"] else " (was there already; nothing changed)"
     lines.append(f"{'catalog':<20} {report['catalog']['url']}{already}")
     return "\n".join(lines)
+
+
+def _remote(plan: ImportPlan, results: Sequence[BatchResult], settings: Settings) -> dict[str, Any]:
+    """What all batches asked of a slow model, those of earlier runs that were reused too."""
+    used = [usage for usage in (plan.usage, *(result.usage for result in results)) if usage]
+    if not used:
+        return {}
+    remote = settings.remote
+    asked = {"endpoint": remote.endpoint, "model": remote.model, "only_for_review": remote.only_for_review}
+    return {"remote": asked | sum_of(map(Usage.of_json, used)).as_json()}
 
 
 def now() -> str:

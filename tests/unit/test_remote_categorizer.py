@@ -14,8 +14,9 @@ import pytest
 from lib import chat_endpoint, remote_categorizer
 from lib.answer_cache import Answer, AnswerFile
 from lib.asking import PROMPT_VERSION, AnswerReader, spelling
+from lib.categorizing import NONE
 from lib.errors import ModelError, SettingsError
-from lib.remote_categorizer import NONE, CascadeCategorizer, RemoteCategorizer, read_definitions
+from lib.remote_categorizer import CascadeCategorizer, RemoteCategorizer, read_definitions
 from lib.settings import ROOT, RemoteSettings, parse, settings_of
 from lib.usage import Failure, Usage, sum_of
 from tests.fakes import LengthCategorizer
@@ -195,7 +196,14 @@ GOOD: list[tuple[Fault, str]] = [
         "prose around",
     ),
     (content(lambda answers: f"<think>a {{b}} {{</think>{json.dumps({'answers': answers})}"), "thoughts before"),
-    (content(lambda answers: '{"answers": []} ' + json.dumps({"answers": answers})), "a draft before"),
+    (
+        content(
+            lambda answers: (
+                '{"answers": [{"id": 1, "category": "Soap", "confidence": 1}]}' + json.dumps({"answers": answers})
+            )
+        ),
+        "a draft before",
+    ),
     (content(json.dumps), "a bare list"),
     (content(lambda answers: "\n".join(map(json.dumps, answers))), "an object a line"),
     (changed(reversed), "the wrong order"),
@@ -221,7 +229,7 @@ def test_an_answer_in_another_style_counts_at_once(server: LlmServer, make: Make
 
 def test_only_what_an_answer_lacks_is_asked_again(server: LlmServer, make: Make) -> None:
     server.faults.append(changed(lambda answers: [answers[0] | {"category": "Foods"}, *answers[1:3]]))
-    answered(make(), "a1", "b2", "c3", "d4", "e5")
+    answered(make(calls_at_once=1), "a1", "b2", "c3", "d4", "e5")
     assert [sorted(request.names) for request in server.requests[1:]] == [["a1", "d4"], ["e5"]]
 
 
