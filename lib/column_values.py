@@ -52,8 +52,8 @@ def wordiness(values: list[str], *, rows: int) -> float:
 
 
 def is_title(filled: list[str]) -> bool:
-    """Whether a row's cells with text are those of a group's title: one, without a digit."""
-    return len(filled) == 1 and not any(map(str.isdigit, filled[0]))
+    """Whether a row's cells with text are those of a group's title: one, with letters and no digit."""
+    return len(filled) == 1 and not any(map(str.isdigit, filled[0])) and any(map(str.isalpha, filled[0]))
 
 
 def columns_beside(name: int, rows: Rows) -> tuple[tuple[int, ...], str]:

@@ -1,41 +1,21 @@
 """The customer's headers matched to our fields by config/columns.toml, and the names of the results' columns."""
 
-import re
-import tomllib
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import chain, count
-
-from rapidfuzz import fuzz, process
-from rapidfuzz.distance import OSA
 
 from lib.column_values import are_codes, columns_beside, valid_gtins, values_of, wordiness
 from lib.errors import SettingsError, SourceError
-from lib.quantities import Unit, decimal_mark, unit_of
+from lib.known_headers import alike_to, folded, level_of, place_of
+from lib.quantities import decimal_mark
 from lib.records import FIELDS
-from lib.settings import ROOT
-
-COLUMNS_FILE = ROOT / "config" / "columns.toml"
-
 
 # Our fields that hold numbers.
 NUMBER_FIELDS = {"quantity", "net_weight"}
-# How alike a header must be to a known one, from 0 to 100 (rapidfuzz's ratio of folded texts of 5 letters or more).
-ALIKE, ALIKE_LETTERS = 86, 5
-# A text that is longer is no header.
-LONGEST_HEADER = 200
-# What a record is called that holds a product's fields, and the part of a field that is its value.
-_HOLDERS = {"product", "item", "article", "data", "attributes", "fields", "identifiers", "details", "node", "record"}
-_VALUES = {"value", "amount"}
-# Two letters that changed places are that likely a slip, in short words too: 'Brnad' for 'Brand'.
-SWAPPED = 90
+# Of a field's columns one that has fewer cells filled than this share of another's comes last.
+MOSTLY_BLANK = 0.5
 # Other headers of the same field that a reason names.
 OTHERS_SHOWN = 3
-_LEVEL = re.compile(
-    r"(.*?)[\s_.-]*(?:level|lvl|lev|l|nivå|niveau|nivel|livello|ebene|stufe|taso|poziom)?[\s_.-]*([1-9])", re.I
-)
 
 
 @dataclass(frozen=True)
@@ -53,71 +33,6 @@ class ColumnMatch:
     beside: tuple[int, ...] = ()
 
 
-def folded(header: str) -> str:
-    """A header without case, accents, punctuation and spaces: 'Art.-Nr.' and 'art nr' are both 'artnr'."""
-    # Letters that NFKD does not take apart, as they are spelled where they are missing.
-    text = header.casefold().replace("ø", "o").replace("æ", "ae").replace("ł", "l").replace("đ", "d")
-    return "".join(letter for letter in unicodedata.normalize("NFKD", text) if letter.isalnum())
-
-
-@cache
-def known_headers() -> dict[str, tuple[str, int]]:
-    """Folded header -> (field, place in the field's list, best first); SettingsError when the table is wrong."""
-    try:
-        table = tomllib.loads(COLUMNS_FILE.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{COLUMNS_FILE}: cannot be read: {error}") from None
-    known: dict[str, tuple[str, int]] = {}
-    for field, entry in table.items():
-        headers = entry.get("headers") if isinstance(entry, dict) else None
-        if field not in FIELDS:
-            raise SettingsError(f"{COLUMNS_FILE}: [{field}]: is not one of {', '.join(FIELDS)}")
-        if not isinstance(headers, list) or not all(isinstance(header, str) for header in headers):
-            raise SettingsError(f"{COLUMNS_FILE}: [{field}]: needs a list of texts `headers`")
-        for place, header in enumerate(headers):
-            key = folded(header)
-            if known.setdefault(key, (field, place))[0] != field:
-                raise SettingsError(f"{COLUMNS_FILE}: {header!r} stands under {known[key][0]} and {field}; keep one")
-    return known
-
-
-def split_unit(header: str) -> tuple[str, Unit | None]:
-    """A header and the unit of measure it ends with: 'Net weight (kg)' gives 'Net weight' and the kilogram.
-
-    Only masses and volumes count: 'Product unit' has none.
-    """
-    words = re.findall(r"[^\W_]+", header)
-    unit = unit_of(words[-1]) if len(words) > 1 else None
-    if unit is None or (unit.grams is None and unit.millilitres is None):
-        return header, None
-    return " ".join(words[:-1]), unit
-
-
-def field_of(header: str) -> str | None:
-    """Our field that a header stands for by config/columns.toml, with or without a unit behind it."""
-    found = _place_of(header)
-    return found[0] if found else None
-
-
-def _place_of(header: str) -> tuple[str, int] | None:
-    if len(header) > LONGEST_HEADER:
-        return None
-    known = known_headers()
-    found = known.get(folded(header)) or known.get(folded(split_unit(header)[0]))
-    if not found and (level := _LEVEL.fullmatch(header.strip())):
-        of_all_levels = known.get(folded(level[1]))
-        found = of_all_levels if of_all_levels and of_all_levels[0] == "customer_category" else None
-    if found or "." not in header:
-        return found
-    # A path in JSON: 'article.title' and 'net_weight.value' are the title and the net weight.
-    steps = header.split(".")
-    while len(steps) > 1 and folded(steps[0]) in _HOLDERS:
-        steps = steps[1:]
-    if len(steps) > 1 and folded(steps[-1]) in _VALUES:
-        steps = steps[:-1]
-    return known.get(folded("".join(steps)))
-
-
 def match_columns(
     header: list[str], *, source: str, sample: Sequence[list[str]] = (), told: Mapping[str, str] | None = None
 ) -> list[ColumnMatch]:
@@ -128,7 +43,7 @@ def match_columns(
     Raises SourceError when no column can be the name, SettingsError when `told` names what there is not.
     """
     found = _as_told(header, told or {}, source)
-    _add(found, _by_table(header))
+    _add(found, _by_table(header, sample))
     _add(found, _by_likeness(header))
     _without_codes(found, sample)
     if "name" not in found and "description" in found:
@@ -206,15 +121,19 @@ def _as_told(header: list[str], told: Mapping[str, str], source: str) -> dict[st
     return found
 
 
-def _by_table(header: list[str]) -> list[ColumnMatch]:
+def _by_table(header: list[str], sample: Sequence[list[str]]) -> list[ColumnMatch]:
     fitting: dict[str, list[tuple[int, int, int]]] = {}  # field -> (place in its list, level, column)
     for column, text in enumerate(header):
-        if found := _place_of(text):
-            level = _LEVEL.fullmatch(text) if found[0] == "customer_category" else None
-            fitting.setdefault(found[0], []).append((found[1], -int(level[2]) if level else 0, column))
+        if found := place_of(text):
+            level = level_of(text) if found[0] == "customer_category" else 0
+            fitting.setdefault(found[0], []).append((found[1], -level, column))
     matches = []
     for field, places in fitting.items():
-        (rank, _, column), *others = sorted(places)
+        filled = {column: len(values_of(column, sample)) for *_, column in places}
+        # One that is mostly blank says less than any that is not.
+        (rank, _, column), *others = sorted(
+            places, key=lambda place: (filled[place[2]] < MOSTLY_BLANK * max(filled.values()), place)
+        )
         reason = "its header is in config/columns.toml"
         if others:
             shown = [f"{header[at]!r} (column {at + 1})" for *_, at in others[:OTHERS_SHOWN]]
@@ -224,30 +143,10 @@ def _by_table(header: list[str]) -> list[ColumnMatch]:
     return matches
 
 
-def near_field_of(header: str) -> str | None:
-    """Our field that a header stands for, if need be by likeness: 'Prodct name' is the name."""
-    alike = _alike(header)
-    return field_of(header) or (alike[0] if alike else None)
-
-
-def _alike(header: str) -> tuple[str, str, float] | None:
-    """The field of the known header most like this one, that header folded, and how alike they are."""
-    key = folded(header[:LONGEST_HEADER])
-    known = {text: field for text, (field, _) in known_headers().items() if len(text) >= ALIKE_LETTERS}
-    if not ALIKE_LETTERS <= len(key) <= 60:
-        return None
-    if alike := process.extractOne(key, known.keys(), scorer=fuzz.ratio, score_cutoff=ALIKE):
-        return known[alike[0]], alike[0], alike[1]
-    swapped = process.extractOne(key, known.keys(), scorer=OSA.distance, score_cutoff=1)
-    if swapped and sorted(swapped[0]) == sorted(key):
-        return known[swapped[0]], swapped[0], SWAPPED
-    return None
-
-
 def _by_likeness(header: list[str]) -> list[ColumnMatch]:
     found = []
     for column, text in enumerate(header):
-        alike = None if _place_of(text) else _alike(text)
+        alike = None if place_of(text) else alike_to(text)
         if alike:
             field, known, likeness = alike
             reason = f"its header is like '{known}' ({likeness:.0f} of 100)"

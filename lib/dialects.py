@@ -74,11 +74,16 @@ def detect_dialect(
         return replace(plain, delimiter=told, width=best.width, reason="the file's first line says so")
     if not best.known and (best.agreement < AGREEMENT or _is_list(sample, known)):
         best = replace(best, width=1)
-    if best.width < 2:
+    if not best.known:
         rare = [_fit(sample, replace(plain, delimiter=delimiter), known) for delimiter in RARE_DELIMITERS]
-        best = max(rare, key=lambda fit: (fit.width > 1, fit.agreement >= RARE_AGREEMENT, fit.agreement, fit.width))
-        if best.width < 2 or best.agreement < RARE_AGREEMENT or best.records < RARE_RECORDS:
+        rare = [
+            fit for fit in rare if fit.width > 1 and fit.agreement >= RARE_AGREEMENT and fit.records >= RARE_RECORDS
+        ]
+        # Where a usual one makes a table too (of decimal commas, it may be), headers must speak for a rare one.
+        rare = [fit for fit in rare if best.width < 2 or fit.known > 1]
+        if not rare and best.width < 2:
             return plain
+        best = max(rare, key=lambda fit: (fit.agreement, fit.width), default=best)
     reason = f"{round(best.agreement * best.records)} of the first {best.records} records have {best.width} cells"
     if best.whole_lines:
         reason += ", when lines that are quoted as a whole are split once more"

@@ -3,8 +3,8 @@
 import tomllib
 from functools import cache
 
-from lib.columns import folded
 from lib.errors import SettingsError
+from lib.known_headers import folded
 from lib.settings import ROOT
 
 FOOTERS_FILE = ROOT / "config" / "footers.toml"

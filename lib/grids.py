@@ -85,7 +85,7 @@ def with_header(source: RowSource, *, field_of: FieldOf, near_field_of: FieldOf 
             found = Header(names, 0, 1, f"it has {len(near)} headers like known ones")
     titles = [" ".join(filter(None, map(str.strip, row))) for row in head.rows[: found.first]]
     line = head.lines[found.first] if found.rows else 0
-    names = [mended(name)[0].replace("\0", "") for name in found.names]
+    names = [mended(name)[0].replace("\0", "").replace("\ufeff", "").strip() for name in found.names]
     header = Header(names, found.first, found.rows, found.reason)
     return Grid(source, header, line, _slice(head, found.first + found.rows, len(head.rows)), [t for t in titles if t])
 

@@ -2,6 +2,8 @@
 
 import unicodedata
 
+from lib.blanks import NOTHING
+
 
 class _Kept(dict[int, int | None]):
     """What becomes of a letter in str.translate: none that is a control sign, a blank, or one of ASCII's marks."""
@@ -19,8 +21,10 @@ _KEPT = _Kept()
 def clean_gtin(cell: str) -> str:
     """A GTIN without what people and programs put around it: blanks, dashes, an apostrophe, ="..." and .0.
 
-    '' for zeros alone, which stand for none.
+    '' for zeros alone and for 'NULL' and its like, which stand for none.
     """
+    if cell in NOTHING:
+        return ""
     if cell.isascii() and cell.isalnum():
         return cell if cell.strip("0") else ""
     text = unicodedata.normalize("NFKC", cell).translate(_KEPT).removesuffix(".0")

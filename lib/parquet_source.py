@@ -23,9 +23,9 @@ class ParquetTable:
         self.format = facts(format="Parquet")
         self.decisions = ["Format: Parquet."]
         self._file = pq.ParquetFile(path)
-        self.header = list(self._file.schema_arrow.names)
+        self.header = _flat(self._file.schema_arrow.empty_table()).column_names
         first = next(self._file.iter_batches(batch_size=SAMPLE_ROWS), None)
-        columns = [_as_text(column, {}).to_pylist() for column in first.columns] if first is not None else []
+        columns = [_as_text(column, {}).to_pylist() for column in _columns(first)] if first is not None else []
         self.sample = [list(row) for row in zip(*columns, strict=True)]
 
     @property
@@ -41,9 +41,20 @@ class ParquetTable:
                 if batch is None:
                     return
                 problems: dict[int, list[str]] = {}
-                columns = [_as_text(column, problems) for column in batch.columns]
+                columns = [_as_text(column, problems) for column in _columns(batch)]
             yield row_chunk(range(line, line + len(batch)), columns, {}, problems)
             line += len(batch)
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """A table with a column for each field of its structs, named as in JSON: 'identifiers.gtin'."""
+    while any(pa.types.is_struct(field.type) and field.type.num_fields for field in table.schema):
+        table = table.flatten()
+    return table
+
+
+def _columns(batch: pa.RecordBatch) -> list[pa.Array]:
+    return [column.combine_chunks() for column in _flat(pa.Table.from_batches([batch])).columns]
 
 
 def _as_text(column: pa.Array, problems: dict[int, list[str]]) -> pa.Array:

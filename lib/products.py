@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from lib.blanks import without_placeholders
 from lib.column_values import is_title
-from lib.columns import ColumnMatch, split_unit
+from lib.columns import ColumnMatch
 from lib.content import Content, parse_content
 from lib.footers import is_footer, is_footer_row
 from lib.gtins import clean_gtin, is_gtin, is_restricted, restored_gtin
+from lib.known_headers import split_unit
 from lib.names import clean_name, model_text
 from lib.quantities import Unit, parse_measure, unit_of
 from lib.records import Reason
@@ -58,7 +60,10 @@ def to_products(rows: pa.Table, *, columns: list[ColumnMatch], validation: Valid
     """Validate and normalize staged rows (rows.ROW_COLUMNS, cells, the ledger's columns); total, whatever they hold."""
     count = rows.num_rows
     matches = {match.field: match for match in columns}
-    cells = {match.field: rows[f"c{match.column}"].to_pylist() for match in columns}
+    cells = {
+        match.field: without_placeholders(rows[f"c{match.column}"].to_pylist(), dashes=match.field != "name")
+        for match in columns
+    }
     found: list[list[Reason]] = [[Reason(p) for p in problems or ()] for problems in rows["problems"].to_pylist()]
 
     values: dict[str, Sequence[str | float | None]] = {}

@@ -13,14 +13,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib.columns import field_of, near_field_of
 from lib.delimited import DelimitedText
 from lib.dialects import NO_DELIMITER, detect_dialect
 from lib.encodings import detect_encoding
 from lib.errors import SourceError
-from lib.grids import Grid, IteratedRows, facts, header_decision, with_header, with_known_header
+from lib.grids import SAMPLE_ROWS, Grid, IteratedRows, facts, header_decision, with_header, with_known_header
 from lib.json_records import open_json
-from lib.nested import RecordLimits, RecordTable, looks_like_html, looks_like_json, looks_like_xml
+from lib.known_headers import field_of, near_field_of
+from lib.nested import LIST_SEPARATOR, RecordLimits, RecordTable, looks_like_html, looks_like_json, looks_like_xml
 from lib.parquet_source import ParquetTable
 from lib.rows import SourceTable, read_errors
 from lib.sheets import sheets_table
@@ -83,11 +83,11 @@ def _opened(path: Path, name: str, options: ReadingOptions, stack: ExitStack) ->
     if not sample.strip(b" \r\n\t\xef\xbb\xbf\0\xff\xfe"):
         raise SourceError(f"{name}: the file is empty; send one with a header and products")
     if looks_like_json(sample):
-        return _record_table(open_json(path, name=name, limits=options.record_limits))
+        return _record_table(open_json(path, name=name, limits=options.record_limits), name)
     if looks_like_html(sample):
         raise SourceError(f"{name}: this is a web page without a table of products; {_SEND_INSTEAD}")
     if looks_like_xml(sample):
-        return _record_table(open_xml(path, name=name, limits=options.record_limits))
+        return _record_table(open_xml(path, name=name, limits=options.record_limits), name)
     return _text_table(path, sample, name, options, stack)
 
 
@@ -147,11 +147,25 @@ def _text_table(path: Path, sample: bytes, name: str, options: ReadingOptions, s
     return _GridTable(grid, recognized, decisions)
 
 
-def _record_table(records: RecordTable) -> SourceTable:
+def _record_table(records: RecordTable, name: str) -> SourceTable:
     grid = with_known_header(IteratedRows(records.rows()), records.header)
+    if _holds_columns(grid):
+        raise SourceError(
+            f"{name}: it holds columns of values and not products; send a list of products "
+            "(in pandas, orient='records')"
+        )
     numbers = "" if records.numbering == "line" else "; rows are numbered, as several stand on a line"
     decisions = [f"Format: {records.format}, {records.where}{numbers}.", f"Encoding: {records.encoding}."]
     return _GridTable(grid, facts(format=records.format, encoding=records.encoding), decisions)
+
+
+def _holds_columns(grid: Grid) -> bool:
+    """Whether records are the columns of a table: {"name": {"0": "Milk"}, ...} or {"name": ["Milk", ...], ...}."""
+    if grid.header.names[:1] == ["key"]:
+        keys = [row[0] for row in grid.sample]
+        return len(keys) < SAMPLE_ROWS and _known(keys) > 1 and "name" in map(field_of, keys)
+    lengths = {len(cell.split(LIST_SEPARATOR)) for row in grid.sample for cell in row}
+    return len(grid.sample) == 1 and len(grid.header.names) > 1 and len(lengths) == 1 and lengths != {1}
 
 
 def _known(cells: list[str]) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from lib.blanks import NOTHING
 from lib.columns import ColumnMatch
 from lib.gtins import clean_gtin
 from lib.rows import ROW_COLUMNS
@@ -21,7 +22,9 @@ LEDGER_COLUMNS = ("line", "same_as", "gtin_as")
 LEDGER_SCHEMA = pa.schema([(name, pa.int64()) for name in LEDGER_COLUMNS])
 # Rows are compared a part of their hashes at a time, which takes little memory beside theirs.
 PARTS = 16  # a power of two
-NOTHING = hash("")  # of a GTIN that is not there
+NO_GTIN = hash("")
+# What stands for one that is not there, though of letters and digits only.
+NO_GTINS = NOTHING | {"0" * length for length in range(1, 15)}
 
 
 class SeenRows:
@@ -54,7 +57,8 @@ class SeenRows:
             gtins = cells[self._gtin]
             together = "".join(gtins)
             # What is letters and digits only is clean; mostly that is so of all.
-            clean = gtins if together.isascii() and (together.isalnum() or not together) else map(clean_gtin, gtins)
+            plain = together.isascii() and (together.isalnum() or not together) and NO_GTINS.isdisjoint(gtins)
+            clean = gtins if plain else map(clean_gtin, gtins)
             self._gtins.frombytes(_hashes(clean, count).tobytes())
             names = map(" ".join, map(str.split, map(str.casefold, cells[self._name])))
             self._names.frombytes(_hashes(names, count).astype(np.uint32).tobytes())
@@ -86,7 +90,7 @@ def _first_alike(hashes: Ints, lines: SmallInts, *, others: SmallInts | None = N
     found = np.zeros(len(lines), np.uint32)
     part_of = np.bitwise_and(hashes, PARTS - 1, out=np.empty(len(lines), np.uint8), casting="unsafe")
     for part in range(PARTS):
-        rows = np.flatnonzero((part_of == part) & (hashes != NOTHING))
+        rows = np.flatnonzero((part_of == part) & (hashes != NO_GTIN))
         rows = rows[_repeated(hashes[rows])]
         order = rows[np.argsort(hashes[rows], kind="stable")]
         ordered = hashes[order]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib.columns import field_of, folded, near_field_of
 from lib.errors import SourceError
 from lib.grids import Grid, IteratedRows, facts, header_decision, with_header
+from lib.known_headers import field_of, folded, near_field_of
 from lib.rows import ROW_COLUMNS, SourceTable, cell_columns
 from lib.workbook import Sheet, Workbook
 

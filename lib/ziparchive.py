@@ -9,6 +9,8 @@ from lib.errors import SourceError
 # A zip directory is held in memory at some ten times its size; this many bytes are about 100,000 entries.
 DIRECTORY_BYTES = 8 << 20
 
+# A text that is no longer than this is a note about what it is packed with.
+NOTE_BYTES = 10_000
 _BESIDE_THE_DATA = {".md", ".pdf", ".doc", ".docx", ".rtf", ".png", ".jpg", ".jpeg", ".gif"}
 _ABOUT_THE_DATA = ("readme", "license", "licence", "liesmich", "lisezmoi", "lueminut", "copyright")
 
@@ -52,6 +54,8 @@ def chosen_entry(entries: list[zipfile.ZipInfo], *, name: str, member: str) -> z
         raise SourceError(f"{name}: {what}, which holds {_listed(files)}; name one of them")
     files = [entry for entry in files if not _is_packaging(entry.filename)]
     data = [entry for entry in files if not _is_about_the_data(entry.filename)] or files
+    if len(data) > 1:
+        data = [entry for entry in data if not _is_note(entry)] or data
     if not data:
         raise SourceError(f"{name}: there is no file in the zip archive; send one with the products in it")
     if len(data) > 1:
@@ -71,6 +75,10 @@ def _is_packaging(filename: str) -> bool:
     parts = PurePosixPath(filename).parts
     hidden = any(part == "__MACOSX" or (part.startswith(".") and part.strip(".")) for part in parts)
     return hidden or (bool(parts) and parts[-1].lower() in {"thumbs.db", "desktop.ini"})
+
+
+def _is_note(entry: zipfile.ZipInfo) -> bool:
+    return entry.filename.lower().endswith(".txt") and entry.file_size <= NOTE_BYTES
 
 
 def _is_about_the_data(filename: str) -> bool:

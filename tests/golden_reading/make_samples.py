@@ -12,6 +12,7 @@ import gzip
 import io
 import zipfile
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,40 @@ def encodings() -> dict[str, bytes]:
     }
 
 
+def old_systems() -> dict[str, bytes]:
+    rule = "-" * 86
+    alv = [
+        "03.05.2024                      Dynamische Listenausgabe                             1",
+        rule,
+        "|Material          |Materialkurztext                |Warengrp. |BME|  Nettogewicht|GEW|",
+        rule,
+        "|000000000010023456|Äpfel Elstar                    |OBST      |ST |         1,000|KG |",
+        "|000000000010023457|Weizenmehl Type 405             |MEHL      |ST |     1.000,000|G  |",
+        "|000000000010023458|Spülmittel Zitrone 500 ml       |REINIGUNG |FL |         0,520|KG |",
+        rule,
+    ]
+    tilde = [
+        ["VARENR", "VARENAVN", "STREGKODE", "NETTOVÆGT", "ENHED"],
+        ["1", "RUGBRØD", "5712345000014", "0,950", "KG"],
+        ["2", "LEVERPOSTEJ", "5712345000021", "0,200", "KG"],
+        ["3", "REMOULADE", "", "0,375", "KG"],
+    ]
+    return {
+        "list-with-rules.txt": "".join(line + "\r\n" for line in alv).encode("cp1252"),
+        # The decimal commas alone would make a table of two columns.
+        "tildes.txt": text(tilde, "~").encode("cp850"),
+        "mark-below-a-title.csv": (
+            "Export\n\ufeffSKU;Product\u00a0name;Brand\n1;“Best” jam 340\u00a0g;A\n2;Tea;B\n".encode()
+        ),
+        "page-in-windows-1252.xls": (
+            '<html><head><meta http-equiv=Content-Type content="text/html; charset=iso-8859-1"></head><body><table>'
+            "<tr><td colspan=3>Artikelliste – Mai</td></tr><tr><th>Art.-Nr.</th><th>Bezeichnung</th><th>EAN</th></tr>"
+            '<tr><td>1</td><td>Käse &amp; Schinken&nbsp;200 g</td><td x:num="4001234567815">4.00E+12</td></tr>'
+            "<tr><td>2</td><td>Müsli “Früchte” 750 g</td><td>4001234567822</td></tr></table></body></html>"
+        ).encode("cp1252"),
+    }
+
+
 def odd_bytes() -> dict[str, bytes]:
     return {
         "cr-line-ends.csv": text(SWEDISH, end="\r").encode(),
@@ -115,6 +150,9 @@ def archives() -> dict[str, bytes]:
     return {
         "one-file.zip": one,
         "workbook-in.zip": zipped({"Sortiment 2024.xlsx": away_from_the_corner()}),
+        "notes-beside.zip": zipped(
+            {"export/produkter.csv": swedish, "export/LESMEG.txt": b"Eksport", "export/.DS_Store": b"\0\0\0\1Bud1"}
+        ),
         "two-files.zip": zipped({"products.csv": english, "artiklar.csv": swedish}),
         "password.zip": bytes(locked),
         "damaged.zip": bytes(damaged),
@@ -178,7 +216,38 @@ def workbooks() -> dict[str, bytes]:
     )
     for span in ("A1:D1", "A2:A3", "B2:B3", "C2:D2", "A4:A6", "A7:A8"):
         sheet.merge_cells(span)
+    below = new_book()
+    sheet = sheet_of(
+        below,
+        "Sortiment",
+        [
+            ["Sortimentsliste 2024"],
+            [],
+            ["Artikel", None, "Bezeichnung", "Inhalt", None, "EAN"],
+            ["Nr.", "Status", None, "Menge", "Einheit", None],
+            [1001, "aktiv", "Haferflocken zart", 500, "g", 4001234567815],
+            [1002, "aktiv", "Apfelsaft naturtrüb", 1, "l", 4001234567822],
+            [1003, "inaktiv", "Senf mittelscharf", 200, "ml", None],
+            [],
+            ["Hinweis: Alle Angaben ohne Gewähr"],
+        ],
+    )
+    for span in ("A1:F1", "A3:B3", "C3:C4", "D3:E3", "F3:F4"):
+        sheet.merge_cells(span)
+    other_order, more = new_book(), new_book()
+    sheet_of(other_order, "A", [["Name", "Brand"], ["Rice 1 kg", "Larder"]])
+    sheet_of(other_order, "B", [["Brand", "Name"], ["Larder", "Corn 340 g"]])
+    sheet_of(more, "A", [["Name", "Brand"], ["Rice 1 kg", "Larder"], ["Beans 400 g", "Larder"]])
+    sheet_of(more, "B", [["Name", "Brand", "EAN"], ["Corn 340 g", "Larder", ""]])
+    # The prices of the same products are no more products.
+    prices = new_book()
+    sheet_of(prices, "Items", [["SKU", "Name"], ["1", "Rice 1 kg"], ["2", "Beans 400 g"]])
+    sheet_of(prices, "Prices", [["SKU", "Name", "Price"], ["1", "Rice 1 kg", 2.5], ["2", "Beans 400 g", 1.2]])
     return {
+        "header-below-merged-titles.xlsx": saved(below),
+        "sheets-in-other-order.xlsx": saved(other_order),
+        "sheets-with-more-columns.xlsx": saved(more),
+        "sheet-of-prices.xlsx": saved(prices),
         "sheets-of-one-header.xlsx": saved(several),
         "hidden-sheet.xlsx": saved(hidden),
         "merged-cells.xlsx": saved(merged),
@@ -298,11 +367,23 @@ def parquet() -> dict[str, bytes]:
     )
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
-    return {"columns.parquet": buffer.getvalue()}
+    nested = io.BytesIO()
+    pq.write_table(
+        pa.table(
+            {
+                "product_name": ["Milk 1 l", "Butter", "Cheese"],
+                "net_weight_kg": [Decimal("1.030"), Decimal("0.250"), None],
+                "identifiers": [{"gtin": "5012345670010", "sku": "1"}, {"gtin": None, "sku": "2"}, None],
+                "tags": [["fresh", "whole"], [], None],
+            }
+        ),
+        nested,
+    )
+    return {"columns.parquet": buffer.getvalue(), "structs.parquet": nested.getvalue()}
 
 
 def main() -> None:
-    for samples in (encodings(), odd_bytes(), archives(), workbooks(), parquet()):
+    for samples in (encodings(), old_systems(), odd_bytes(), archives(), workbooks(), parquet()):
         for name, content in samples.items():
             (SAMPLES / name).write_bytes(content)
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from lib.columns import folded, known_headers, match_columns, split_unit, unique_headers
+from lib.columns import match_columns, unique_headers
 from lib.errors import SourceError
+from lib.known_headers import folded, known_headers, split_unit
 
 
 def matched(*header: str) -> dict[str, str]:
