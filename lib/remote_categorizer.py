@@ -1,7 +1,7 @@
 """A slow model behind HTTP: RemoteCategorizer takes the fast one's place, CascadeCategorizer asks it where that fails.
 
 A text's answer is kept under the text alone, so by our doing company never changes it; whether the model is swayed by
-the names beside it is its own affair. Its confidence is what it says of itself: uncalibrated, as a rule too high.
+the names beside it is its own affair. Its confidence is what it says of itself: uncalibrated.
 """
 
 import csv
