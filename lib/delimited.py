@@ -56,6 +56,7 @@ class DelimitedText:
         self.line = first_line  # of the next record
         # No more of a line is read than it takes to refuse it.
         self._longest_line = longest_line
+        self._long_line = min(longest_line, MOST_CELLS)  # beyond this it is looked at
         self._stream = iter(partial(stream.readline, longest_line + 1), "")
         self._put_back: deque[str] = deque()
         self._held: list[str] = []  # the physical lines of the record at hand
@@ -99,7 +100,10 @@ class DelimitedText:
         length = 0
         for line in islice(self._stream, most):
             block.append(line)
-            length += self._checked(line, self.line + len(block) - 1)
+            size = len(line)
+            if size > self._long_line:
+                self._check(line, self.line + len(block) - 1)
+            length += size
             if length >= most_characters:
                 break
         return block, length
@@ -186,8 +190,8 @@ class DelimitedText:
         again = split_again(row, self.dialect) if self.dialect.whole_lines else row
         return again if len(again) == self.dialect.width else row
 
-    def _checked(self, line: str, number: int) -> int:
-        """The length of a line that is not too long to be one."""
+    def _check(self, line: str, number: int) -> None:
+        """Refuse a line that is too long to be one."""
         if len(line) > self._longest_line:
             raise SourceError(
                 f"{self.name}: line {number:,} has more than {self._longest_line:,} characters; the file is damaged or "
@@ -198,7 +202,6 @@ class DelimitedText:
                 f"{self.name}: line {number:,} has more than {MOST_CELLS:,} cells; the file is damaged or "
                 "not a product table"
             )
-        return len(line)
 
     def _first_line(self, *, quoting: Literal[0, 3] = csv.QUOTE_NONE) -> list[str]:
         try:
@@ -224,7 +227,8 @@ class DelimitedText:
             if len(held) > MOST_LINES_IN_A_RECORD:
                 return
         for line in self._stream:
-            self._checked(line, self.line + len(held))
+            if len(line) > self._long_line:
+                self._check(line, self.line + len(held))
             held.append(line)
             yield line
             if len(held) > MOST_LINES_IN_A_RECORD:
