@@ -76,7 +76,9 @@ class RemoteCategorizer:
     def check(self) -> None:
         """Ask one name, so that a wrong key, model or address is met before the work; ModelError when it fails."""
         if self.categorize(["milk"]).categories[0, 0] == NONE:
-            raise ModelError(self._account("a first question was in vain"))
+            raise ModelError(
+                f"{self._account()}: a first question was in vain; correct [remote], or mend what it names"
+            )
 
     def close(self) -> None:
         """Let go of the cache's file."""
@@ -159,18 +161,16 @@ class RemoteCategorizer:
         if failed <= self.settings.failures_at_most * asked and not is_dead:
             return
         allowed = f"more than remote.failures_at_most = {self.settings.failures_at_most:g}"
-        raise ModelError(self._account("it seems to be down" if is_dead else allowed))
+        why = "it seems to be down" if is_dead else allowed
+        kept = " (what was answered is kept)" if self.settings.cache else ""
+        raise ModelError(f"{self._account()}, {why}; mend it and run the job again with its --job-id{kept}")
 
-    def _account(self, why: str) -> str:
-        """One line on the texts without an answer."""
+    def _account(self) -> str:
+        """The texts without an answer, and why, in a line."""
         failed, asked = self.usage.failures.total(), self.usage.texts
         reasons = ", ".join(f"{count} {reason}" for reason, count in self.usage.failures.most_common())
         last = f"; the last: {self._detail}" if self._detail else ""
-        kept = " (what was answered is kept)" if self.settings.cache else ""
-        return (
-            f"{self._endpoint.url}: no answer to {failed} of {asked} names ({reasons}{last}), {why}; "
-            f"mend it and run the job again with its --job-id{kept}"
-        )
+        return f"{self._endpoint.url}: no answer to {failed} of {asked} names ({reasons}{last})"
 
 
 class CascadeCategorizer:

@@ -12,7 +12,7 @@ SECRET = "sk-very-secret-0123456789"
 JUDGED = "Soda"  # a label of the shipped model
 
 
-def test_batches_in_parallel_ask_each_name_once_and_a_second_job_asks_nothing(
+def test_parallel_batches_ask_and_a_second_job_finds_every_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHELFSORT_REMOTE_KEY", SECRET)

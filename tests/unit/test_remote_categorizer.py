@@ -408,7 +408,7 @@ def test_an_endpoint_that_is_not_there_is_one_line(make: Make) -> None:
 def test_a_first_question_passes_only_with_an_answer(server: LlmServer, make: Make) -> None:
     make().check()
     server.always = content(lambda answers: "Hello!")
-    with pytest.raises(ModelError, match=r"no answer to 1 of 1 names \(1 unreadable\), a first question was in vain"):
+    with pytest.raises(ModelError, match=r"no answer to 1 of 1 names \(1 unreadable\): a first question was in vain"):
         make().check()
 
 
