@@ -248,6 +248,8 @@ def cells_closed_before_delimiters(line: str, dialect: Dialect, *, pairs: bool) 
     cells = []
     at = 0
     while True:
+        while dialect.blanks and line.startswith(" ", at):
+            at += 1
         if line.startswith(dialect.quote, at):
             end = _closing_mark(line, at + 1, dialect, pairs=pairs)
             if end < 0:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -41,12 +42,18 @@ class Dialect:
     backslashes: bool = False  # whether quotation marks inside cells are written \\" and not ""
     reason: str = ""
     quote: str = '"'
+    blanks: bool = False  # whether blanks stand before quotation marks: 1, "Butter, salted", Dale
     whole_lines: bool = False  # whether lines are quoted as a whole: "1,""Butter, salted"",Dale"
 
     def format(self) -> dict[str, Any]:
         """The same for csv.reader."""
         escape = "\\" if self.backslashes else None
-        return {"delimiter": self.delimiter, "quotechar": self.quote, "escapechar": escape}
+        return {
+            "delimiter": self.delimiter,
+            "quotechar": self.quote,
+            "escapechar": escape,
+            "skipinitialspace": self.blanks,
+        }
 
 
 def detect_dialect(
@@ -64,7 +71,8 @@ def detect_dialect(
         and _is_well_quoted(sample, Dialect(one, 1, quote=quote, backslashes=True))
         for one in DELIMITERS
     )
-    plain = Dialect(NO_DELIMITER, 1, backslashes, "no delimiter makes a table of the lines", quote)
+    blanks = any(_has_blanks_before(quote, delimiter, sample) for delimiter in DELIMITERS)
+    plain = Dialect(NO_DELIMITER, 1, backslashes, "no delimiter makes a table of the lines", quote, blanks)
     fits = [_fit(sample, replace(plain, delimiter=one), known) for one in ([told] if told else DELIMITERS)]
     best = max(
         fits,
@@ -113,6 +121,13 @@ def _has_single_quotes(sample: str) -> bool:
         if quoted >= max(FEW_CELLS, QUOTED_CELLS * len(cells)):
             return True
     return False
+
+
+def _has_blanks_before(quote: str, delimiter: str, sample: str) -> bool:
+    """Whether most quotation marks that a blank parts from a delimiter begin a quoted cell."""
+    before = sample.count(f"{delimiter} {quote}")
+    cell = rf"{re.escape(delimiter)} {quote}[^{quote}\r\n]*{quote} ?(?=[{re.escape(delimiter)}\r\n]|$)"
+    return before > 0 and len(re.findall(cell, sample)) > before / 2
 
 
 def _is_well_quoted(sample: str, dialect: Dialect) -> bool:

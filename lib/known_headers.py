@@ -17,6 +17,8 @@ COLUMNS_FILE = ROOT / "config" / "columns.toml"
 ALIKE, ALIKE_LETTERS = 86, 5
 # A text that is longer is no header.
 LONGEST_HEADER = 200
+# 'Gewicht in kg', 'vikt i gram', 'poids en kg', 'waga w kg'
+_IN = {"in", "i", "en", "w"}
 # What a record is called that holds a product's fields, and the part of a field that is its value.
 _HOLDERS = {
     "product",
@@ -76,7 +78,8 @@ def split_unit(header: str) -> tuple[str, Unit | None]:
     unit = unit_of(words[-1]) if len(words) > 1 else None
     if unit is None or (unit.grams is None and unit.millilitres is None):
         return header, None
-    return " ".join(words[:-1]), unit
+    before = words[:-2] if len(words) > 2 and words[-2].lower() in _IN else words[:-1]
+    return " ".join(before), unit
 
 
 def field_of(header: str) -> str | None:
@@ -91,6 +94,7 @@ def place_of(header: str) -> tuple[str, int] | None:
         return None
     known = known_headers()
     found = known.get(folded(header)) or known.get(folded(split_unit(header)[0]))
+    found = found or _place_of_parts(header)
     if not found and (level := _LEVEL.fullmatch(header.strip())):
         of_all_levels = known.get(folded(level[1]))
         found = of_all_levels if of_all_levels and of_all_levels[0] == "customer_category" else None
@@ -114,6 +118,18 @@ def level_of(header: str) -> int:
     """The level of a category that its header ends with, 0 without one: 2 of 'CATEGORY_L2'."""
     level = _LEVEL.fullmatch(header.strip())
     return int(level[2]) if level else 0
+
+
+def _place_of_parts(header: str) -> tuple[str, int] | None:
+    """The place of 'Nimi / Namn', the same in two languages, or of 'Brand (optional)', with a remark behind."""
+    before, bracket, remark = re.sub(r"\[", "(", header).partition("(")
+    if bracket and before.strip():
+        found, other = known_headers().get(folded(before)), known_headers().get(folded(remark))
+        return found if found and (other is None or other[0] == found[0]) else None
+    places = [known_headers().get(folded(part)) for part in re.split(r"[/|\n]", header)]
+    known = [place for place in places if place]
+    same = len(known) == len(places) > 1 and len({field for field, _ in known}) == 1
+    return min(known, key=lambda place: place[1]) if same else None
 
 
 def near_field_of(header: str) -> str | None:
