@@ -25,11 +25,17 @@ from lib.storage import LocalFolder
 # Texts made of what means something to a reader of delimited text come to its corners sooner than any bytes.
 TABLE_BYTES = st.lists(
     st.sampled_from(
-        [b"a", b"1", b";", b",", b'"', b"\n", b"\r\n", b"\r", b"\t", b"|", b" ", b"\xc3\xa4", b"\xe4", b"\0"]
+        [b"a", b"1", b";", b",", b'"', b"\n", b"\r\n", b"\r", b"\t", b"|", b" ", b"'", b"\xc3\xa4", b"\xe4", b"\0"]
     ),
     max_size=60,
 ).map(b"".join)
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.sampled_from("\n\r\t"), max_size=12)
+DIALECTS = [
+    Dialect(";", 2),
+    Dialect(";", 2, quote="'"),
+    Dialect(";", 2, whole_lines=True),
+    Dialect(";", 2, blanks=True),
+]
 ALL_REASONS = ValidationSettings(reject=list(Reason), warn=[])
 
 
@@ -64,16 +70,16 @@ def test_parsing_is_total(content: bytes) -> None:
             assert "\n" not in str(error)
 
 
-@given(TABLE_BYTES)
-def test_every_line_is_in_a_record_or_blank(content: bytes) -> None:
+@given(TABLE_BYTES, st.sampled_from(DIALECTS))
+def test_every_line_is_in_a_record_or_blank(content: bytes, dialect: Dialect) -> None:
     text = content.decode("latin-1")
-    table = DelimitedText(io.StringIO(text, newline=""), dialect=Dialect(";", 2), name="products.csv")
+    table = DelimitedText(io.StringIO(text, newline=""), dialect=dialect, name="products.csv")
     records = table.chunk(1000)
     assert table.line == 1 + len(io.StringIO(text, newline="").readlines())
     assert records.lines == sorted(set(records.lines))
     # Quotes, delimiters and line ends apart, no character is lost.
     kept = "".join(cell for row in records.rows for cell in row)
-    for letter in set(text) - set('";\r\n \t'):
+    for letter in set(text) - set("\"';\r\n \t"):
         assert kept.count(letter) == text.count(letter)
 
 
