@@ -5,9 +5,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import memory, plan, reading
+from tests.benchmarks import memory, model, plan, reading
 
-BENCHMARKS = {"memory": memory.run, "plan": plan.run, "reading": reading.run, "staging": reading.run_staging}
+BENCHMARKS = {
+    "memory": memory.run,
+    "model": model.run,
+    "plan": plan.run,
+    "reading": reading.run,
+    "staging": reading.run_staging,
+}
 
 
 def main() -> None:

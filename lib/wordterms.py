@@ -1,0 +1,245 @@
+"""Texts as words, pairs of neighbouring words and pieces of words, with how rare each is in the training texts.
+
+A chunk of texts is made plain and split as one string, and each distinct word is looked at once. Two marks stand
+among the words: END between texts and BREAK at a comma, bracket or slash; a pair with a mark says that a word comes
+first or last. Sizes and units (500ml, 6 x 330 ml) are no words.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from lib.wordpieces import UNKNOWN, Lookup, Pieces, repeated
+
+# Numbers of the two marks; the words of a vocabulary are numbered from FIRST, an unknown one has UNKNOWN.
+END, BREAK, FIRST = 0, 1, 2
+# The number of two neighbours one of which is unknown, which no pair has.
+NO_PAIR = 2**62
+# The length of a text's pairs with marks, beside 1 for its words.
+MARKED = 0.7
+
+_UNITS = "g|gr|kg|mg|ml|cl|dl|l|lt|ltr|oz|onz|floz|lb|lbs|ct|pk|pcs|pc|qt|gal|cm|mm|in"
+_UNIT = re.compile(_UNITS)
+_SIZE = re.compile(rf"\d+x|x\d+|\d+x\d+(?:{_UNITS})?|\d+(?:{_UNITS})|{_UNITS}")
+_DECIMAL = re.compile(r",(?<=\d,)(?=\d)")
+_FOREIGN = re.compile(r"[^\x00-\x7f]+")
+# What Unicode's decomposition leaves alone; an apostrophe goes, so that Campbell's is one word.
+_LETTERS = str.maketrans({"’": "", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ł": "l"})
+_PLAIN = str.maketrans(
+    {letter: "," if letter in ",;:|/()[]" else " " for letter in map(chr, range(1, 128)) if not letter.isalnum()}
+    | {"'": None}
+)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms a model knows. A rarity is ln((1 + texts) / (1 + texts with the term)) + 1."""
+
+    words: list[str]  # w, in alphabetical order
+    pairs: npt.NDArray[np.int64]  # p numbers in rising order, see pair_numbers
+    pieces: list[str]  # g, in alphabetical order
+    word_rarity: npt.NDArray[np.float32]  # (w,)
+    pair_rarity: npt.NDArray[np.float32]  # (p,)
+    piece_rarity: npt.NDArray[np.float32]  # (g,)
+    unknown: float  # the rarity of an unknown word
+
+    @property
+    def marked(self) -> npt.NDArray[np.bool_]:
+        """(p,) whether a pair is of a word and a mark."""
+        return (self.pairs % (len(self.words) + FIRST) < FIRST) | (self.pairs // (len(self.words) + FIRST) < FIRST)
+
+    @property
+    def count(self) -> int:
+        """All of them; in a model's weights the words come first, then the pairs, then the pieces."""
+        return len(self.words) + len(self.pairs) + len(self.pieces)
+
+
+def split_words(texts: Iterable[str]) -> list[str]:
+    """The words of all texts in one list, a NUL before, between and after the texts, a `,` where a text breaks."""
+    joined = "\0".join(text.replace("\0", " ") if "\0" in text else text for text in texts).casefold()
+    if not joined.isascii():
+        joined = _FOREIGN.sub(_plain_letters, joined)
+    joined = _DECIMAL.sub(".", joined).replace(" - ", ",").translate(_PLAIN)
+    return f"\0 {joined} \0".replace(",", " , ").replace("\0", " \0 ").split()
+
+
+def is_size(word: str) -> bool:
+    """Whether a word is a size or a unit, which say nothing about what a product is."""
+    return _SIZE.fullmatch(word) is not None
+
+
+def pair_numbers(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], words: int) -> npt.NDArray[np.int64]:
+    """One number for each pair of two words' numbers, of so many words."""
+    return first * (words + FIRST) + second
+
+
+class _Slots(dict[str, int]):
+    """A place for every distinct word, in order of appearance."""
+
+    def __init__(self, places: dict[str, int]) -> None:
+        super().__init__(places)
+        self.new: list[str] = []
+
+    def __missing__(self, word: str) -> int:
+        place = self[word] = len(self)
+        self.new.append(word)
+        return place
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The words and marks of n texts in order, sizes left out: END, words and BREAKs of the first text, END, ..."""
+
+    places: npt.NDArray[np.int64]  # (t,) into the arrays of Words
+    # (t,) the text each belongs to; an END belongs to the text before it, the first to -1.
+    owners: npt.NDArray[np.int64]
+    counted: npt.NDArray[np.bool_]  # (t,) whether it is a word, the first time in its text
+    # (t, 2) the pairs that each ends, with the one before and across a BREAK; UNKNOWN if not known or there before.
+    pairs: npt.NDArray[np.int64]
+    texts: int
+
+
+class Words:
+    """What is to be known of every distinct word met so far; the marks have the places END and BREAK."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self._word_numbers = {word: number for number, word in enumerate(terms.words, FIRST)}
+        self._pieces = Pieces(terms.pieces)
+        self._pair_places = Lookup(terms.pairs)
+        self._slots = _Slots({"\0": END, ",": BREAK})
+        self.numbers = np.array([END, BREAK], dtype=np.int64)  # in the vocabulary
+        self.skipped = np.zeros(2, dtype=np.bool_)  # sizes and units
+        self.digits = np.zeros(2, dtype=np.bool_)  # numbers, which with a unit are a size
+        self.telling = np.zeros(2, dtype=np.bool_)  # in the vocabulary and of letters alone
+        self.word_squares = np.zeros(2)  # the rarity's square, also of an unknown word
+        self.piece_squares = np.zeros(2)  # the sum of the squares of the pieces' values
+        # The last is of an unknown pair.
+        self.marked = np.append(terms.marked, False)
+        self._pair_squares = np.append(terms.pair_rarity.astype(np.float64) ** 2, 0.0)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def read(self, texts: list[str]) -> tuple[Stream, Any]:
+        """The texts' stream, and a (new words, g) csr_array of the values of the new words' pieces."""
+        words = split_words(texts)
+        places = np.fromiter(map(self._slots.__getitem__, words), dtype=np.int64, count=len(words))
+        pieces = self._learn(self._slots.new)
+        self._slots.new = []
+        sizes = self.skipped[places]
+        sizes[:-1] |= self.digits[places[:-1]] & self.skipped[places[1:]]
+        places = places[~sizes]
+        # A break that nothing follows or nothing precedes is none.
+        if (places == BREAK).any():
+            places = places[np.append((places[:-1] != BREAK) | (places[1:] > BREAK), True)]
+            places = places[np.append(True, (places[1:] != BREAK) | (places[:-1] != END))]
+        ends = places == END
+        owners = np.cumsum(ends) - 1 - ends
+        counted = (places >= FIRST) & ~repeated((owners + 1) * len(self) + places)
+        return Stream(places, owners, counted, self._pairs(self.numbers[places], owners), len(texts)), pieces
+
+    def features(self, stream: Stream, pieces: Any) -> Any:
+        """(n, terms) csr_array of float32: the terms of a reader's first texts, each kind divided by its length."""
+        words, pairs = len(self.terms.words), len(self.terms.pairs)
+        by_word, by_pair, by_mark, by_piece = 1 / self.lengths(stream).T
+        places, owners = stream.places[1:], stream.owners[1:]
+        met = stream.counted[1:]
+        known = met & (self.numbers[places] >= FIRST)
+        shape = (stream.texts, words)
+        numbers = self.numbers[places[known]] - FIRST
+        values = self.terms.word_rarity[numbers] * by_word[owners[known]]
+        own = sparse.csr_array((values, (owners[known], numbers)), shape=shape)
+        at, column = np.nonzero(stream.pairs[1:] >= 0)
+        numbers = stream.pairs[1:][at, column]
+        shape = (stream.texts, pairs)
+        values = self.terms.pair_rarity[numbers] * np.where(
+            self.marked[numbers], by_mark[owners[at]], by_pair[owners[at]]
+        )
+        both = sparse.csr_array((values, (owners[at], numbers)), shape=shape)
+        shape = (stream.texts, pieces.shape[0])
+        having = sparse.csr_array((by_piece[owners[met]], (owners[met], places[met] - FIRST)), shape=shape)
+        return sparse.hstack([own, both, having @ pieces], format="csr", dtype=np.float32)
+
+    def words_at(self, places: npt.NDArray[np.int64]) -> list[str]:
+        """The words at places, as they are in the stream."""
+        words = list(self._slots)
+        return [words[place] for place in places.tolist()]
+
+    def lengths(self, stream: Stream) -> npt.NDArray[np.float64]:
+        """(n, 4): by what the words, pairs of words, pairs with a mark and pieces of each text are divided.
+
+        Unknown words count as well, as rare as words can be: the less of a text is known, the closer its scores come
+        to those of no text at all. Pairs count beside the words, so that a single one does not decide.
+        """
+        owners, places, pairs = stream.owners[1:], stream.places[1:], stream.pairs[1:]
+        squares = self._pair_squares[pairs]
+        marked = self.marked[pairs]
+        parts = (
+            self.word_squares[places] * stream.counted[1:],
+            (squares * ~marked).sum(axis=1),
+            (squares * marked).sum(axis=1) / MARKED**2,
+            self.piece_squares[places] * stream.counted[1:],
+        )
+        sums = np.column_stack([np.bincount(owners, weights=part, minlength=stream.texts) for part in parts])
+        sums[:, 1] += sums[:, 0]
+        return np.sqrt(np.maximum(sums, 1e-9))
+
+    def _pairs(self, numbers: npt.NDArray[np.int64], owners: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The pairs as Stream has them, of a stream's numbers and owners; one that its text had before is UNKNOWN."""
+        found = np.full((len(numbers), 2), UNKNOWN, dtype=np.int64)
+        found[1:, 0] = self._find(numbers[:-1], numbers[1:])
+        after = np.flatnonzero(numbers[1:-1] == BREAK) + 2
+        found[after, 1] = self._find(numbers[after - 2], numbers[after])
+        at, column = np.nonzero(found >= 0)
+        again = repeated((owners[at] + 1) * len(self.terms.pairs) + found[at, column])
+        found[at[again], column[again]] = UNKNOWN
+        return found
+
+    def _find(self, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        keys = pair_numbers(first, second, len(self.terms.words))
+        keys[(first < 0) | (second < 0)] = NO_PAIR
+        return self._pair_places.find(keys)
+
+    def _learn(self, words: list[str]) -> Any:
+        """Append new words to the arrays; the values of their pieces."""
+        number_of = self._word_numbers.get
+        numbers = np.array([number_of(word, UNKNOWN) for word in words], dtype=np.int64)
+        skipped = np.array([word[0].isdigit() or len(word) < 5 for word in words], dtype=np.bool_)
+        skipped[skipped] = [is_size(words[at]) for at in np.flatnonzero(skipped)]
+        digits = np.array([word.isdecimal() for word in words], dtype=np.bool_)
+        letters = np.array([word.isalpha() for word in words], dtype=np.bool_)
+        rarity = np.append(self.terms.word_rarity.astype(np.float64), self.terms.unknown)
+        squares = np.where(numbers >= 0, rarity[np.where(numbers >= 0, numbers - FIRST, -1)] ** 2, 0.0)
+        squares = np.where((numbers < 0) & letters, self.terms.unknown**2, squares)
+        rows, columns = self._pieces.find(["" if skip else word for word, skip in zip(words, skipped, strict=True)])
+        shape = (len(words), len(self.terms.pieces))
+        pieces = sparse.csr_array((self.terms.piece_rarity[columns], (rows, columns)), shape=shape)
+        pieces.sum_duplicates()
+        rows = np.repeat(np.arange(len(words)), np.diff(pieces.indptr))
+        self.numbers = np.append(self.numbers, numbers)
+        self.skipped = np.append(self.skipped, skipped)
+        self.digits = np.append(self.digits, digits)
+        self.telling = np.append(self.telling, (numbers >= 0) & letters)
+        self.word_squares = np.append(self.word_squares, squares)
+        piece_squares = np.bincount(rows, weights=pieces.data.astype(np.float64) ** 2, minlength=len(words))
+        self.piece_squares = np.append(self.piece_squares, piece_squares)
+        return pieces
+
+
+@lru_cache(maxsize=4096)
+def _plain(letters: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", letters).casefold()
+    plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter)).translate(_LETTERS)
+    return "".join(letter if letter.isascii() or letter.isalnum() else " " for letter in plain)
+
+
+def _plain_letters(match: re.Match[str]) -> str:
+    return _plain(match.group())

@@ -1,0 +1,259 @@
+"""The word model beside fastText and scikit-learn's pipelines, on the USDA branded names and their split.
+
+Each is fitted in a process of its own and then measured in a fresh one, on one core: `python -m tests.benchmarks.model
+measure NAME FOLDER`. Confidences are calibrated on validation: ours by the word model, the others' by a temperature.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.benchmarks.flow_runs import ROOT
+
+GOALS = "top-1 .835, macro-F1 .745, coverage .68, ECE .015, 150,000 names/s, load .35 s, 6 MB"
+PASSES = 3
+FITTED, MEASURED, NAMES = "fitted.json", "measured.json", "names.parquet"
+
+Odds = npt.NDArray[np.float64]
+
+
+def run(folder: Path, *, rows: int | None, pairs: int) -> None:
+    """Print accuracy, confidence, speed and size of each on the test names; rows limits the training names."""
+    from lib import training, usda
+
+    del pairs
+    counts = training.write_data_set(usda.labelled_names(usda.read_foods()), str(folder), limit=rows or 0)
+    print(
+        f"\nCategorizing USDA branded names on one core: {counts['train']:,} learned from, {counts['test']:,} measured"
+    )
+    print(f"(goals: {GOALS})")
+    print("(first: names/s of the first pass over the test names after loading; names/s: the best of later passes;")
+    print("load: imports included, in a fresh process; the others' confidences are a softmax with a temperature)")
+    print(
+        f"{'':<35} {'top-1':>6} {'F1':>6} {'cover':>6} {'ECE':>6} {'names/s':>9} {'first':>9}"
+        f" {'load s':>7} {'MB':>6} {'fit s':>7}"
+    )
+    for name, contender in CONTENDERS.items():
+        if importlib.util.find_spec(contender.needs) is None:
+            print(f"{name:<35} left out: {contender.needs} is not installed (pip install -r requirements-dev.txt)")
+            continue
+        own = folder / name.replace(" ", "-")
+        own.mkdir()
+        for what in ("fit", "measure"):
+            _child(what, name, folder, own)
+        fitted, found = json.loads((own / FITTED).read_text()), json.loads((own / MEASURED).read_text())
+        shown = [f"{found[figure]:>6.4f}" for figure in ("top1", "macro_f1", "coverage_at_95", "ece")]
+        shown += [f"{found[figure]:>9,.0f}" for figure in ("rate", "first_rate")]
+        shown += [f"{found['load']:>7.2f}", f"{fitted['megabytes']:>6.1f}", f"{fitted['seconds']:>7.0f}"]
+        print(f"{name:<35}", *shown, flush=True)
+
+
+class Words:
+    """Ours."""
+
+    needs = "sklearn"
+
+    def fit(self, folder: Path, data: dict[str, tuple[list[str], list[str]]]) -> None:
+        from lib.training import zipped
+        from lib.wordclassifier import WordClassifier
+
+        made = WordClassifier().fit(*data["train"], validation=data["val"])
+        (folder / "arrays.npz").write_bytes(zipped(made.arrays()))
+        (folder / "labels.json").write_text(json.dumps(made.classes_.tolist()))
+
+    def load(self, folder: Path) -> Callable[[list[str]], Odds]:
+        from lib.wordmodel import WordModel
+        from lib.wordnumbers import Fitted
+
+        self.labels = json.loads((folder / "labels.json").read_text())
+        with np.load(folder / "arrays.npz", allow_pickle=False) as file:
+            model = WordModel(Fitted.of({name: file[name] for name in file.files}))
+        return lambda texts: model.probabilities(texts)[0]
+
+
+class Pipeline:
+    """TF-IDF features and a linear machine of scikit-learn."""
+
+    needs = "sklearn"
+
+    def __init__(self, *, pieces: bool, machine: Callable[[], Any]) -> None:
+        self.pieces, self.machine = pieces, machine
+
+    def fit(self, folder: Path, data: dict[str, tuple[list[str], list[str]]]) -> None:
+        import joblib
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.pipeline import make_pipeline, make_union
+
+        words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, dtype=np.float32)
+        pieces = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=3, sublinear_tf=True, dtype=np.float32)
+        features = make_union(words, pieces) if self.pieces else words
+        made = make_pipeline(features, self.machine()).fit(*data["train"])
+        # Float64 and C order would double the size and copy the weights at every call.
+        made[-1].coef_ = np.asfortranarray(made[-1].coef_.astype(np.float32))
+        joblib.dump(made, folder / "model.joblib")
+
+    def load(self, folder: Path) -> Callable[[list[str]], Odds]:
+        import joblib
+
+        made = joblib.load(folder / "model.joblib")
+        self.labels = made.classes_.tolist()
+        scores: Callable[[list[str]], Odds] = made.decision_function
+        return scores
+
+
+class FastText:
+    """fastText's classifier with the settings that were best for these names: pieces of 3 to 6 letters."""
+
+    needs = "fasttext"
+
+    def fit(self, folder: Path, data: dict[str, tuple[list[str], list[str]]]) -> None:
+        import fasttext
+
+        labels = sorted(set(data["train"][1]))
+        numbers = {label: number for number, label in enumerate(labels)}
+        lines = [f"__label__{numbers[label]} {_plain(name)}\n" for name, label in zip(*data["train"], strict=True)]
+        (folder / "train.txt").write_text("".join(lines))
+        settings = {"lr": 0.5, "epoch": 15, "dim": 100, "minn": 3, "maxn": 6, "wordNgrams": 2, "bucket": 500_000}
+        made = fasttext.train_supervised(str(folder / "train.txt"), thread=1, verbose=0, minCount=2, **settings)
+        (folder / "train.txt").unlink()
+        made.save_model(str(folder / "model.bin"))
+        (folder / "labels.json").write_text(json.dumps(labels))
+
+    def load(self, folder: Path) -> Callable[[list[str]], Odds]:
+        import fasttext
+
+        self.labels = json.loads((folder / "labels.json").read_text())
+        made = fasttext.load_model(str(folder / "model.bin"))
+
+        def scores(texts: list[str]) -> Odds:
+            result = np.full((len(texts), len(self.labels)), -20.0)
+            for row, found in enumerate(
+                made.f.multilinePredict([f"{_plain(text)}\n" for text in texts], 5, 0.0, "")[0]
+            ):
+                for chance, label in found:
+                    result[row, int(label.removeprefix("__label__"))] = np.log(max(chance, 1e-9))
+            return result
+
+        return scores
+
+
+def _plain(text: str) -> str:
+    from lib.wordterms import split_words
+
+    return " ".join(word for word in split_words([text]) if word.isalnum())
+
+
+def _svc() -> Any:
+    from sklearn.svm import LinearSVC
+
+    return LinearSVC(C=0.3, random_state=0)
+
+
+def _sgd() -> Any:
+    from sklearn.linear_model import SGDClassifier
+
+    return SGDClassifier(loss="log_loss", alpha=2e-6, random_state=0)
+
+
+CONTENDERS: dict[str, Words | Pipeline | FastText] = {
+    "word model (ours)": Words(),
+    "fastText": FastText(),
+    "TF-IDF words, LinearSVC": Pipeline(pieces=False, machine=_svc),
+    "TF-IDF words + char_wb 2-5, SGD log": Pipeline(pieces=True, machine=_sgd),
+    "TF-IDF words + char_wb 2-5, SVC": Pipeline(pieces=True, machine=_svc),
+}
+
+
+def _child(what: str, name: str, folder: Path, own: Path) -> None:
+    """Do one of STEPS in a fresh process on one core."""
+    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.benchmarks.model", what, name, str(folder), str(own)]
+    if subprocess.run(command, cwd=ROOT, env={**os.environ, **one}, check=False).returncode:
+        sys.exit(f"{' '.join(command)} failed")
+
+
+def _fit(name: str, folder: Path, own: Path) -> None:
+    from lib.training import read_split
+
+    data = {split: read_split(str(folder), split) for split in ("train", "val")}
+    started = time.monotonic()
+    CONTENDERS[name].fit(own, data)
+    seconds = time.monotonic() - started
+    megabytes = sum(path.stat().st_size for path in own.iterdir()) / 1e6
+    (own / FITTED).write_text(json.dumps({"seconds": seconds, "megabytes": megabytes}))
+
+
+def _measure(name: str, folder: Path, own: Path) -> None:
+    contender = CONTENDERS[name]
+    started = time.monotonic()
+    scores = contender.load(own)
+    load = time.monotonic() - started
+    # Read afterwards: pandas is no part of loading.
+    from lib.training import read_split
+
+    names, labels = read_split(str(folder), "test")
+    rates = []
+    for _ in range(1 + PASSES):
+        started = time.perf_counter()
+        odds = scores(names)
+        rates.append(len(names) / (time.perf_counter() - started))
+    chances = odds if name.startswith("word model") else _warmed(odds, scores, contender.labels, folder)
+    figures = _figures(chances, contender.labels, labels)
+    (own / MEASURED).write_text(json.dumps(figures | {"load": load, "first_rate": rates[0], "rate": max(rates[1:])}))
+
+
+def _figures(chances: Odds, known: list[str], labels: list[str]) -> dict[str, float]:
+    """training.evaluate's figures, from a matrix of probabilities."""
+    from lib.categorizing import TOP, Predictions
+    from lib.training import evaluate
+
+    class Answers:
+        name, version, labels = "", "", known
+
+        def categorize(self, texts: list[str]) -> Predictions:
+            best = np.argsort(-chances, axis=1, kind="stable")[:, :TOP]
+            return Predictions(best.astype(np.int32), np.take_along_axis(chances, best, axis=1).astype(np.float64))
+
+    found = evaluate(Answers(), labels, labels)
+    return {figure: found[figure] for figure in ("top1", "macro_f1", "coverage_at_95", "ece")}
+
+
+def _warmed(odds: Odds, scores: Callable[[list[str]], Odds], known: list[str], folder: Path) -> Odds:
+    """The probabilities of a softmax whose temperature makes the validation names' labels most likely."""
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax, softmax
+
+    from lib.training import read_split
+
+    names, labels = read_split(str(folder), "val")
+    places = {label: place for place, label in enumerate(known)}
+    held, truth = np.asarray(scores(names), dtype=np.float64), np.array([places[label] for label in labels])
+    rows = np.arange(len(truth))
+
+    def surprise(power: float) -> float:
+        return float(-log_softmax(held * np.exp(power), axis=1)[rows, truth].mean())
+
+    power = minimize_scalar(surprise, bounds=(-3, 4), method="bounded").x
+    warmed: Odds = softmax(np.asarray(odds, dtype=np.float64) * np.exp(power), axis=1)
+    return warmed
+
+
+STEPS = {"fit": _fit, "measure": _measure}
+
+
+def main(what: str, name: str, folder: str, own: str) -> None:
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    STEPS[what](name, Path(folder), Path(own))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
