@@ -172,7 +172,9 @@ class DelimitedText:
     def _swallowed_others(self, row: list[str]) -> bool:
         """Whether a record over several lines is a stray mark's: too narrow, while its first line alone would do."""
         if len(row) >= self.dialect.width:
-            return False
+            # Tabs hardly ever stand inside cells: where each line alone has all of them, a mark joined the lines.
+            tabs = self.dialect.delimiter == "\t" and self.dialect.width > 1
+            return tabs and all(line.count("\t") == self.dialect.width - 1 for line in self._held)
         return len(self._first_line()) == self.dialect.width
 
     def _alone(self, records: Records) -> list[str]:

@@ -88,8 +88,7 @@ def _where(path: ValuePath, survey: Survey, lines: bool) -> str:
     shown = "".join("[*]" if step == EACH else ".*" if isinstance(step, int) else f".{mended(step)}" for step in path)
     if path[-1] in (MEMBER, ARRAYS):
         return f"{'members of the object' if path[-1] == MEMBER else 'all arrays'} at ${shown.removesuffix('.*')}"
-    several = f" (the longest of {survey.candidates})" if survey.candidates > 1 else ""
-    return f"array at ${shown}{several}"
+    return f"array at ${shown}{survey.preferred}"
 
 
 def _columns(place: Place, groups: list[Place]) -> list[str]:

@@ -3,7 +3,7 @@
 Where records are looked for, by an example of each:
 
     [{...}, {...}]                                    an array of objects
-    {"data": {"products": [{...}, ...]}}              the longest array of objects, in objects of any depth
+    {"data": {"products": [{...}, ...]}}              the longest array of products (nested.are_products), or objects
     {"groups": [{"name": "Milk", "products": [...]}]} arrays in records that only group them (nested.are_groups)
     [[{...}, {...}], [{...}]]                         pages of records
     {...} newline {...}                               JSON Lines, also with blank lines, or nothing, between
@@ -20,7 +20,7 @@ from typing import Any
 
 from lib.errors import SourceError
 from lib.json_text import TOO_LONG, WINDOW, JsonText
-from lib.nested import RecordLimits, are_groups, cell_text, scalar_text
+from lib.nested import RecordLimits, are_groups, are_products, cell_text, scalar_text
 
 # Steps of a path beside keys: every element of an array, every member of an object.
 EACH = 0
@@ -82,7 +82,7 @@ class Survey:
         self._most_columns = limits.columns
         self._overlooked = False
         self.places: dict[ValuePath, Place] = {}
-        self.candidates = 1  # how many places might have been the table
+        self.preferred = ""  # why, when several places might have been the table
         # Values that are not lines are usually one: the array or the object that the file is.
         while opening := text.peek():
             if lines:
@@ -99,13 +99,13 @@ class Survey:
         place = self.places.get(())
         if place is None:
             found = [p for p in self.places.values() if {EACH, MEMBER}.isdisjoint(p.path[:-1]) and p.are_records]
-            place = max(found, key=lambda p: (p.objects > 0, p.longest), default=None)
-            self.candidates = len(found)
+            place = max(found, key=lambda p: (p.objects > 0, are_products(p.columns), p.longest), default=None)
+            if len(found) > 1 and place:
+                longest = place.longest == max(p.longest for p in found)
+                self.preferred = f" ({'the longest' if longest else 'the one of products'} of {len(found)})"
             if self._overlooked and (place is None or place.path[-1] != MEMBER):
-                raise SourceError(
-                    f"{self._text.name}: more than {_MOST_PLACES:,} lists, so which of them holds the products can't be"
-                    " told; send one list of products"
-                )
+                what = f"more than {_MOST_PLACES:,} lists, so which of them holds the products can't be told"
+                raise SourceError(f"{self._text.name}: {what}; send one list of products")
             place = place and self._with_siblings(place)
         groups: list[Place] = []
         while place is not None and (inner := self._within(place)):

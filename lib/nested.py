@@ -12,6 +12,7 @@ from json.encoder import encode_basestring  # typeshed does not know that it may
 from typing import Any, Literal
 
 from lib.errors import SourceError
+from lib.known_headers import field_of
 
 # The column of records that are not objects, and of an XML element's own text.
 VALUE = "value"
@@ -62,6 +63,12 @@ class NumberText(str):
     """A number as it was written."""
 
     __slots__ = ()
+
+
+def are_products(columns: Iterable[str]) -> bool:
+    """Whether records of these fields have a name and more of what products have; filters have a name and a count."""
+    fields = set(map(field_of, columns))
+    return "name" in fields and bool(fields & {"gtin", "brand", "description", "customer_category", "net_weight"})
 
 
 def scalar_text(value: Any) -> str:
