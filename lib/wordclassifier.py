@@ -25,7 +25,8 @@ FEWEST_TO_CALIBRATE = 200
 class WordClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classifies short texts by their words, pairs of words and pieces of words, with calibrated probabilities.
 
-    The parameters are those of lib/wordfit.py's Settings, and held_out: the share of the texts that calibrates the
+    The parameters are those of lib/wordfit.py's Settings; sizes: whether sizes and units (500ml) are words too, or say
+    nothing; and held_out: the share of the texts that calibrates the
     probabilities instead of being learned from, where fit() is not given a validation set.
     Fitted: classes_ (c labels, sorted), model_ (a WordModel).
     """
@@ -36,6 +37,7 @@ class WordClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         word_texts: int = Settings.word_texts,
         pair_texts: int = Settings.pair_texts,
         piece_words: int = Settings.piece_words,
+        sizes: bool = False,
         dimensions: int = Settings.dimensions,
         hidden: int = Settings.hidden,
         epochs: int = Settings.epochs,
@@ -46,6 +48,7 @@ class WordClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.word_texts = word_texts
         self.pair_texts = pair_texts
         self.piece_words = piece_words
+        self.sizes = sizes
         self.dimensions = dimensions
         self.hidden = hidden
         self.epochs = epochs
@@ -83,7 +86,13 @@ class WordClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if validation is None and len(names) >= FEWEST_TO_CALIBRATE:
             learned = np.random.default_rng([self.random_state, 0]).random(len(names)) >= self.held_out
         chosen = [name for name, keep in zip(names, learned.tolist(), strict=True) if keep]
-        terms = terms_of(chosen, word_texts=self.word_texts, pair_texts=self.pair_texts, piece_words=self.piece_words)
+        terms = terms_of(
+            chosen,
+            word_texts=self.word_texts,
+            pair_texts=self.pair_texts,
+            piece_words=self.piece_words,
+            sizes=self.sizes,
+        )
         if not terms.words:
             raise ValueError(f"no word is in {self.word_texts} of the {len(chosen)} texts; give more texts")
         # Sums of more than one thread differ in the last bits.

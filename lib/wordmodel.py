@@ -23,24 +23,30 @@ from lib.wordterms import FIRST, Stream, Words
 CHUNK = 2048
 # A chunk also ends after so many letters, so that long texts need no more memory.
 CHUNK_LETTERS = 400_000
-# Remembered rows (two a word, one a pair) after which a model forgets and begins anew: about 60 MB for 151 labels.
-MOST_ROWS = 65_536
+# Remembered words after which a model forgets them and begins anew: about 30 MB for 151 labels.
+MOST_WORDS = 32_768
 
 
 class WordModel:
     """Scores texts by a Fitted, remembering what each word adds."""
 
-    def __init__(self, fitted: Fitted, *, most_rows: int = MOST_ROWS) -> None:
+    def __init__(self, fitted: Fitted, *, most_words: int = MOST_WORDS) -> None:
         self.fitted = fitted
-        self._most_rows = most_rows
+        self._most_words = most_words
         terms = fitted.terms
-        rarity = np.concatenate([terms.word_rarity, terms.pair_rarity, np.ones(len(terms.pieces), np.float32)])
-        self._wide_factors = rarity * np.float32(fitted.wide_scale)
-        self._vector_factors = rarity * np.float32(fitted.vector_scale)
-        first = len(terms.words) + len(terms.pairs)
-        self._wide_pieces = fitted.wide[first:].astype(np.float32) * np.float32(fitted.wide_scale)
-        self._piece_vectors = fitted.vectors[first:].astype(np.float32) * np.float32(fitted.vector_scale)
         self._dimensions = fitted.vectors.shape[1]
+        # Row 0 is of nothing; the rows of words and pairs stay, those of remembered words' pieces follow.
+        self._first = 1 + len(terms.words) + len(terms.pairs)
+        # Memory that is never written to is never taken.
+        self._table = np.empty((self._first + most_words, self._dimensions + len(fitted.intercept)), dtype=np.float32)
+        self._table[0] = 0
+        rarity = np.concatenate([terms.word_rarity, terms.pair_rarity])
+        self._fill(self._table[1 : self._first], slice(0, self._first - 1), rarity)
+        self._of_pieces = np.empty((len(terms.pieces), self._table.shape[1]), dtype=np.float32)
+        self._fill(self._of_pieces, slice(self._first - 1, None), np.ones(len(terms.pieces), dtype=np.float32))
+        # The last is of an unknown pair.
+        self._pair_rows = np.append(np.arange(1 + len(terms.words), self._first, dtype=np.int32), np.int32(0))
+        self._pair_kinds = np.where(np.append(terms.marked, False), 2, 1).astype(np.int8)
         self._forget()
 
     def probabilities(self, texts: list[str]) -> tuple[F32, npt.NDArray[np.bool_]]:
@@ -65,8 +71,8 @@ class WordModel:
         A word's part is its own, its pieces' and half that of each pair it is in, through the hidden units that
         the whole text has switched on. Shares are of all that speaks for the label; they add up to 1.
         """
-        stream, rows, factors = self._rows([text])
-        added = self._table[rows] * factors[:, :, None]
+        stream, rows, kinds = self._rows([text])
+        added = self._table[rows] * self._factors(stream)[0][kinds][:, :, None]
         calibration, fitted, cut = self.fitted.calibration, self.fitted, self._dimensions
         deep = added[:, :, :cut]
         units = deep.sum(axis=(0, 1)) + fitted.vector_bias
@@ -88,81 +94,79 @@ class WordModel:
         return sorted(shares, key=lambda share: -share[1])
 
     def _scores(self, texts: list[str]) -> Scores:
-        stream, rows, factors = self._rows(texts)
+        stream, rows, kinds = self._rows(texts)
         owners, cut = stream.owners[1:], self._dimensions
-        used = rows > 0
-        counts = np.bincount(owners, weights=used.sum(axis=1), minlength=len(texts))
-        ends = np.append(0, np.cumsum(counts)).astype(np.int32)
-        table = self._table[: self._rows_used]
-        parts = (factors[used], rows[used].astype(np.int32), ends)
-        sums = sparse.csr_array(parts, shape=(len(texts), len(table))) @ table
+        used = np.flatnonzero(rows)
+        # Four entries a place.
+        entry_owners = owners[used >> 2]
+        factors = self._factors(stream)[entry_owners, kinds.ravel()[used]]
+        ends = np.append(0, np.cumsum(np.bincount(entry_owners, minlength=len(texts)))).astype(np.int32)
+        table = self._table[: self._used]
+        sums = sparse.csr_array((factors, rows.ravel()[used], ends), shape=(len(texts), len(table))) @ table
         deep = self.fitted.output.outputs(self.fitted.hidden.outputs(sums[:, :cut] + self.fitted.vector_bias))
-        places = stream.places[1:]
-        squares = self._words.word_squares[places] * stream.counted[1:]
+        places, counted = stream.places[1:], stream.counted[1:]
+        squares = self._words.word_squares[places] * counted
+        total = np.bincount(owners, weights=squares, minlength=len(texts))
         strange = squares * (self._words.numbers[places] < 0)
-        total, unknown = (np.bincount(owners, weights=part, minlength=len(texts)) for part in (squares, strange))
+        unknown = np.bincount(owners, weights=strange, minlength=len(texts)) / np.maximum(total, 1e-9)
         known = np.bincount(owners, weights=self._words.telling[places], minlength=len(texts)) > 0
-        return Scores(sums[:, cut:] + self.fitted.intercept, deep, known, unknown / np.maximum(total, 1e-9))
+        return Scores(sums[:, cut:] + self.fitted.intercept, deep, known, unknown)
 
-    def _rows(self, texts: list[str]) -> tuple[Stream, npt.NDArray[np.int64], F32]:
-        """The stream of t places, and (t - 1, 4) rows of the table and their factors: word, pieces, two pairs that end.
+    def _rows(self, texts: list[str]) -> tuple[Stream, npt.NDArray[np.int32], npt.NDArray[np.int8]]:
+        """The stream of t places, (t - 1, 4) rows of the table, and of which kind of term each is (see Words.lengths).
 
-        Row 0 is of nothing.
+        A row each for the word, its pieces and the two pairs that it ends; row 0 is of nothing.
         """
-        if self._rows_used + len(self._words) > self._most_rows:
+        if len(self._words) > self._most_words:
             self._forget()
         stream, pieces = self._words.read(texts)
-        self._remember_words(pieces)
-        self._remember_pairs(stream.pairs[stream.pairs >= 0])
-        factors = (1 / self._words.lengths(stream)).astype(np.float32)[stream.owners[1:]]
-        places, pairs = stream.places[1:], stream.pairs[1:]
-        rows = np.empty((len(places), 4), dtype=np.int64)
-        rows[:, 0] = self._word_rows[places] * stream.counted[1:]
-        rows[:, 1] = self._piece_rows[places] * stream.counted[1:]
+        self._remember(pieces)
+        counted, pairs = stream.counted[1:], stream.pairs[1:]
+        words = stream.places[1:] * counted
+        rows = np.empty((len(words), 4), dtype=np.int32)
+        rows[:, 0] = self._word_rows[words]
+        rows[:, 1] = self._piece_rows[words]
         rows[:, 2:] = self._pair_rows[pairs]
-        by_pair = np.where(self._words.marked[pairs], factors[:, 2:3], factors[:, 1:2])
-        return stream, rows, np.column_stack([factors[:, 0], factors[:, 3], by_pair])
+        kinds = np.empty(rows.shape, dtype=np.int8)
+        kinds[:, 0] = 0
+        kinds[:, 1] = 3
+        kinds[:, 2:] = self._pair_kinds[pairs]
+        return stream, rows, kinds
+
+    def _factors(self, stream: Stream) -> F32:
+        """(n, 4): what each kind of term is multiplied by in each text."""
+        factors: F32 = (1 / self._words.lengths(stream)).astype(np.float32)
+        return factors
 
     def _forget(self) -> None:
         self._words = Words(self.fitted.terms)
-        self._table = np.zeros((4096, self._dimensions + len(self.fitted.intercept)), dtype=np.float32)
-        self._rows_used = 1
-        self._word_rows = np.zeros(FIRST, dtype=np.int64)
-        self._piece_rows = np.zeros(FIRST, dtype=np.int64)
-        # The last is of an unknown pair.
-        self._pair_rows = np.zeros(len(self.fitted.terms.pairs) + 1, dtype=np.int64)
+        self._used = self._first
+        self._word_rows = np.zeros(FIRST, dtype=np.int32)
+        self._piece_rows = np.zeros(FIRST, dtype=np.int32)
 
-    def _remember_words(self, pieces: Any) -> None:
+    def _remember(self, pieces: Any) -> None:
         """Work out the rows of the newest words, whose pieces are given."""
         numbers = self._words.numbers[len(self._word_rows) :]
-        vocabulary = numbers >= FIRST
-        word_rows, piece_rows = np.zeros((2, len(numbers)), dtype=np.int64)
-        word_rows[vocabulary] = self._append(*self._term_rows(numbers[vocabulary] - FIRST))
+        word_rows = np.where(numbers >= FIRST, numbers - FIRST + 1, 0).astype(np.int32)
         having = np.diff(pieces.indptr) > 0
-        some = pieces[having]
-        piece_rows[having] = self._append(some @ self._piece_vectors, (some @ self._wide_pieces).toarray())
+        start, self._used = self._used, self._used + int(having.sum())
+        if self._used > len(self._table):
+            larger = np.empty((2 * self._used, self._table.shape[1]), dtype=np.float32)
+            larger[:start] = self._table[:start]
+            self._table = larger
+        self._table[start : self._used] = pieces[having] @ self._of_pieces
+        piece_rows = np.zeros(len(numbers), dtype=np.int32)
+        piece_rows[having] = np.arange(start, self._used)
         self._word_rows = np.append(self._word_rows, word_rows)
         self._piece_rows = np.append(self._piece_rows, piece_rows)
 
-    def _remember_pairs(self, pairs: npt.NDArray[np.int64]) -> None:
-        new = np.unique(pairs[self._pair_rows[pairs] == 0])
-        self._pair_rows[new] = self._append(*self._term_rows(len(self.fitted.terms.words) + new))
-
-    def _term_rows(self, terms: npt.NDArray[np.int64]) -> tuple[F32, F32]:
-        vectors = self.fitted.vectors[terms] * self._vector_factors[terms, None]
-        return vectors, self.fitted.wide[terms].toarray() * self._wide_factors[terms, None]
-
-    def _append(self, vectors: F32, wide: F32) -> npt.NDArray[np.int64]:
-        """Add rows to the table; their numbers."""
-        start, stop = self._rows_used, self._rows_used + len(vectors)
-        if stop > len(self._table):
-            larger = np.zeros((max(stop, 2 * len(self._table)), self._table.shape[1]), dtype=np.float32)
-            larger[:start] = self._table[:start]
-            self._table = larger
-        self._table[start:stop, : self._dimensions] = vectors
-        self._table[start:stop, self._dimensions :] = wide
-        self._rows_used = stop
-        return np.arange(start, stop)
+    def _fill(self, rows: F32, terms: slice, rarity: F32) -> None:
+        """Write what each of some terms adds: its vector, then its weights."""
+        fitted, cut = self.fitted, self._dimensions
+        rows[:, :cut] = fitted.vectors[terms]
+        rows[:, :cut] *= (rarity * np.float32(fitted.vector_scale))[:, None]
+        rows[:, cut:] = fitted.wide[terms].toarray()
+        rows[:, cut:] *= (rarity * np.float32(fitted.wide_scale))[:, None]
 
 
 def _chunks(texts: list[str]) -> list[tuple[int, int]]:

@@ -1,5 +1,7 @@
 """The fitted numbers of a word model (lib/wordmodel.py): as plain arrays, and how scores become probabilities."""
 
+import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +17,9 @@ from lib.wordterms import Terms
 EXACT = 2**24
 # The largest number that a hidden unit is rounded to.
 MOST_LEVELS = 4095
+
+# A date inside a zip file would make every save different.
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -87,7 +92,7 @@ class Fitted:
         """Everything as plain arrays, for an .npz file."""
         terms, calibration = self.terms, self.calibration
         numbers = [
-            *(terms.unknown, self.wide_scale, self.vector_scale),
+            *(terms.unknown, float(terms.sizes), self.wide_scale, self.vector_scale),
             *(self.hidden.scale, self.hidden.step, self.output.scale, self.output.step),
             *(calibration.wide, calibration.deep, calibration.constant, calibration.slope, calibration.unknown),
         ]
@@ -115,7 +120,7 @@ class Fitted:
     @staticmethod
     def of(arrays: Mapping[str, npt.NDArray[Any]]) -> "Fitted":
         """The model that arrays() came from; KeyError or ValueError when the arrays do not fit together."""
-        unknown, wide_scale, vector_scale, h_scale, h_step, o_scale, o_step, *rest = arrays["numbers"].tolist()
+        unknown, sizes, wide_scale, vector_scale, h_scale, h_step, o_scale, o_step, *rest = arrays["numbers"].tolist()
         terms = Terms(
             words=_lines(arrays["words"]),
             pairs=np.cumsum(arrays["pair_gaps"], dtype=np.int64),
@@ -124,6 +129,7 @@ class Fitted:
             pair_rarity=arrays["pair_rarity"],
             piece_rarity=arrays["piece_rarity"],
             unknown=unknown,
+            sizes=bool(sizes),
         )
         ends = np.append(0, np.cumsum(arrays["wide_counts"], dtype=np.int64)).astype(np.int32)
         parts = (arrays["wide"], arrays["wide_columns"].astype(np.int32), ends)
@@ -182,6 +188,17 @@ class Scores:
         odds *= ((1 - sure) / others).astype(np.float32)[:, None]
         odds[np.arange(len(odds)), best] = sure
         return odds
+
+
+def zipped(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """The arrays as a compressed .npz file without the dates that numpy's own writer puts in."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, array in arrays.items():
+            part = io.BytesIO()
+            np.lib.format.write_array(part, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", ZIP_DATE), part.getvalue(), zipfile.ZIP_DEFLATED, 9)
+    return content.getvalue()
 
 
 def _narrow(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -2,7 +2,8 @@
 
 A chunk of texts is made plain and split as one string, and each distinct word is looked at once. Two marks stand
 among the words: END between texts and BREAK at a comma, bracket or slash; a pair with a mark says that a word comes
-first or last. Sizes and units (500ml, 6 x 330 ml) are no words.
+first or last. Sizes and units (500ml, 6 x 330 ml) are no
+words, unless a model is made to learn from them.
 """
 
 import re
@@ -49,6 +50,7 @@ class Terms:
     pair_rarity: npt.NDArray[np.float32]  # (p,)
     piece_rarity: npt.NDArray[np.float32]  # (g,)
     unknown: float  # the rarity of an unknown word
+    sizes: bool  # whether sizes and units are words as well
 
     @property
     def marked(self) -> npt.NDArray[np.bool_]:
@@ -212,7 +214,9 @@ class Words:
         """Append new words to the arrays; the values of their pieces."""
         number_of = self._word_numbers.get
         numbers = np.array([number_of(word, UNKNOWN) for word in words], dtype=np.int64)
-        skipped = np.array([word[0].isdigit() or len(word) < 5 for word in words], dtype=np.bool_)
+        skipped = np.array(
+            [not self.terms.sizes and (word[0].isdigit() or len(word) < 5) for word in words], dtype=np.bool_
+        )
         skipped[skipped] = [is_size(words[at]) for at in np.flatnonzero(skipped)]
         digits = np.array([word.isdecimal() for word in words], dtype=np.bool_)
         letters = np.array([word.isalpha() for word in words], dtype=np.bool_)

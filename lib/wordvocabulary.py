@@ -11,7 +11,7 @@ from lib.wordpieces import pieces_of
 from lib.wordterms import BREAK, FIRST, Terms, Words, pair_numbers
 
 
-def terms_of(texts: list[str], *, word_texts: int, pair_texts: int, piece_words: int) -> Terms:
+def terms_of(texts: list[str], *, word_texts: int, pair_texts: int, piece_words: int, sizes: bool = False) -> Terms:
     """The terms that enough of the texts have: so many texts a word or pair, so many distinct words a piece."""
     count = len(texts)
 
@@ -20,7 +20,7 @@ def terms_of(texts: list[str], *, word_texts: int, pair_texts: int, piece_words:
         return values
 
     empty = np.zeros(0, np.float32)
-    none = Terms([], np.zeros(0, np.int64), [], empty, empty, empty, float(np.log(1 + count) + 1))
+    none = Terms([], np.zeros(0, np.int64), [], empty, empty, empty, float(np.log(1 + count) + 1), sizes)
     reader = Words(none)
     stream, _ = reader.read(texts)
     places, having = _spread(stream.places, stream.owners)
@@ -47,9 +47,8 @@ def terms_of(texts: list[str], *, word_texts: int, pair_texts: int, piece_words:
             in_texts[piece] += number
     pieces = sorted(piece for piece, number in in_words.items() if number >= piece_words)
     piece_texts = np.array([in_texts[piece] for piece in pieces], dtype=np.float64)
-    return Terms(
-        words, pairs, pieces, word_rarity, rarity(having), rarity(np.minimum(piece_texts, count)), none.unknown
-    )
+    piece_rarity = rarity(np.minimum(piece_texts, count))
+    return Terms(words, pairs, pieces, word_rarity, rarity(having), piece_rarity, none.unknown, sizes)
 
 
 def _spread(keys: npt.NDArray[np.int64], owners: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ...]:

@@ -17,11 +17,10 @@ from sklearn.utils import estimator_checks
 
 from lib import wordmodel
 from lib.settings import ROOT
-from lib.training import zipped
 from lib.wordclassifier import WordClassifier
 from lib.wordfit import calibration_of, most_important, rounded_weights
 from lib.wordmodel import WordModel
-from lib.wordnumbers import EXACT, Calibration, Fitted, Layer, Scores
+from lib.wordnumbers import EXACT, Calibration, Fitted, Layer, Scores, zipped
 from lib.wordpieces import UNKNOWN, Lookup, Pieces, pieces_of, repeated
 from lib.wordterms import Words, is_size, split_words
 from lib.wordvocabulary import terms_of
@@ -86,6 +85,13 @@ def stream_of(texts: list[str], *, known: list[str] | None = None) -> list[str]:
 )
 def test_a_stream_has_no_sizes_and_no_idle_breaks(text: str, expected: str) -> None:
     assert stream_of([text], known=["milk"]) == ["\0", *expected.split(), "\0"]
+
+
+def test_sizes_are_words_when_wanted() -> None:
+    terms = terms_of(["milk 500 ml"], word_texts=1, pair_texts=1, piece_words=1, sizes=True)
+    assert terms.words == ["500", "milk", "ml"]
+    words = Words(terms)
+    assert words.words_at(words.read(["milk 500 ml"])[0].places) == ["\0", "milk", "500", "ml", "\0"]
 
 
 def test_terms_are_words_pairs_and_pieces_of_enough_texts() -> None:
@@ -172,8 +178,8 @@ def some_texts(count: int) -> list[str]:
     return ["" if number % 97 == 0 else text for number, text in enumerate(texts)]
 
 
-def fresh(fitted: WordClassifier, *, most_rows: int = wordmodel.MOST_ROWS) -> WordModel:
-    return WordModel(fitted.model_.fitted, most_rows=most_rows)
+def fresh(fitted: WordClassifier, *, most_words: int = wordmodel.MOST_WORDS) -> WordModel:
+    return WordModel(fitted.model_.fitted, most_words=most_words)
 
 
 def test_a_text_gets_the_same_answer_to_the_last_bit_in_any_company(fitted: WordClassifier) -> None:
@@ -189,7 +195,7 @@ def test_a_text_gets_the_same_answer_to_the_last_bit_in_any_company(fitted: Word
 
 def test_what_is_remembered_is_bounded_and_changes_no_answer(fitted: WordClassifier) -> None:
     texts = [f"{text} {number}x{number} word{number}" for number, text in enumerate(some_texts(4000))]
-    forgetful = fresh(fitted, most_rows=500)
+    forgetful = fresh(fitted, most_words=500)
     answers = [forgetful.probabilities(texts[start : start + 50])[0] for start in range(0, len(texts), 50)]
     assert len(forgetful._words) < 1000
     assert (np.concatenate(answers) == fresh(fitted).probabilities(texts)[0]).all()
