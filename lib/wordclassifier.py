@@ -41,7 +41,6 @@ class WordClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dimensions: int = Settings.dimensions,
         hidden: int = Settings.hidden,
         epochs: int = Settings.epochs,
-        kept: float = Settings.kept,
         held_out: float = 0.1,
         random_state: int = 0,
     ) -> None:
@@ -52,7 +51,6 @@ class WordClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.dimensions = dimensions
         self.hidden = hidden
         self.epochs = epochs
-        self.kept = kept
         self.held_out = held_out
         self.random_state = random_state
 
@@ -152,7 +150,7 @@ class WordClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return made
 
     def _settings(self) -> Settings:
-        names = ("word_texts", "pair_texts", "piece_words", "dimensions", "hidden", "epochs", "kept")
+        names = ("word_texts", "pair_texts", "piece_words", "dimensions", "hidden", "epochs")
         return Settings(**{name: getattr(self, name) for name in names}, seed=self.random_state)
 
 

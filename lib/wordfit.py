@@ -2,7 +2,7 @@
 
 Both parts learn by Adam on shuffled batches, with some of the terms left out at random each time so that none is
 relied on alone. The wide part is one machine for each label against the rest (squared hinge), the deep part a
-softmax: their mistakes differ, which is why both are worth having. Then small weights go and the others are rounded.
+softmax: their mistakes differ, which is why both are worth having. Then the numbers are rounded; small ones go.
 The same texts, labels, settings and seed give the same numbers on one machine, whatever its number of threads.
 """
 
@@ -38,10 +38,9 @@ class Settings:
     wide_left_out: float = 0.1  # the share of terms left out
     deep_left_out: float = 0.2
     hidden_left_out: float = 0.1  # the share of hidden units left out
-    kept: float = 0.08  # the share of the wide part's weights that is kept
-    prune_after: float = 0.6  # the share of the wide part's steps after which the others go
-    spread: float = 0.1  # of the vectors at first
-    vector_step: float = 0.4  # what the vectors are rounded to, in standard deviations
+    wide_step: float = 0.1  # what the wide part's weights are rounded to; of two thirds, that leaves nothing
+    spread: float = 0.05  # of the vectors at first
+    vector_step: float = 0.6  # what the vectors are rounded to, in standard deviations
     seed: int = 0
 
 
@@ -79,7 +78,7 @@ def fit(
     features = reader.features(*reader.read(texts))
     weights = weights / weights.mean(dtype=np.float64).astype(np.float32)
     wide, intercept = _fit_wide(features, labels, weights, classes=classes, settings=settings)
-    kept, scale = rounded_weights(wide)
+    rounded = rounded_weights(wide, settings.wide_step)
     del wide
     return _fit_deep(
         features,
@@ -88,8 +87,8 @@ def fit(
         settings=settings,
         start=Fitted(
             terms=terms,
-            wide=kept,
-            wide_scale=scale,
+            wide=rounded,
+            wide_scale=settings.wide_step,
             intercept=intercept,
             vectors=np.zeros((terms.count, 1), dtype=np.int8),
             vector_scale=1.0,
@@ -138,19 +137,9 @@ def calibration_of(scores: Scores, labels: npt.NDArray[np.int64]) -> Calibration
     return Calibration(*factors, *line)
 
 
-def most_important(weights: F32, use: F32, kept: float) -> npt.NDArray[np.bool_]:
-    """(t, c): the share of dense weights that is largest in size, times the use (t,) that each term is of."""
-    sizes = np.abs(weights)
-    sizes *= use[:, None]
-    count = max(1, round(kept * weights.size))
-    least = np.partition(sizes, weights.size - count, axis=None)[weights.size - count]
-    return sizes >= max(float(least), 1e-12)
-
-
-def rounded_weights(weights: F32) -> tuple[Any, float]:
-    """Dense (t, c) weights in whole numbers to 127 as a csr_array, and what 1 stands for."""
-    scale = float(np.abs(weights).max()) / LARGEST or 1.0
-    return sparse.csr_array(np.rint(weights / np.float32(scale)).astype(np.int8)), scale
+def rounded_weights(weights: F32, step: float) -> Any:
+    """Dense (t, c) weights as whole numbers of steps, to 127 at most, in a csr_array; those below half a step go."""
+    return sparse.csr_array(np.clip(np.rint(weights / np.float32(step)), -LARGEST, LARGEST).astype(np.int8))
 
 
 def _batches(
@@ -177,11 +166,8 @@ def _fit_wide(
     intercept = Adam(np.full(classes, -1, dtype=np.float32), rate=settings.wide_rate, steps=steps)
     chance = np.random.default_rng([settings.seed, 1])
     left_out = settings.wide_left_out
-    # Weights go before the end, so that those that stay learn to do without them.
-    prune_at, kept = round(settings.prune_after * steps), None
-    weight_of = np.asarray(features.multiply(features).sum(axis=0), dtype=np.float64).ravel() ** 0.25
     batches = _batches(features, count, size=size, epochs=settings.epochs, left_out=left_out, chance=chance)
-    for done, (rows, batch) in enumerate(batches, 1):
+    for rows, batch in batches:
         sides = np.full((len(rows), classes), -1, dtype=np.float32)
         sides[np.arange(len(rows)), labels[rows]] = 1
         slopes = batch @ table.values
@@ -193,10 +179,6 @@ def _fit_wide(
         slopes *= (-2 / len(rows) * weights[rows])[:, None]
         intercept.step(slopes.sum(axis=0))
         table.step(batch.T @ slopes)
-        if done == prune_at:
-            kept = most_important(table.values, weight_of.astype(np.float32), settings.kept)
-        if kept is not None:
-            table.values *= kept
     return table.values, intercept.values
 
 

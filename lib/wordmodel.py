@@ -93,6 +93,33 @@ class WordModel:
         shares = [(word, value / total) for word, value in sums.items() if value > 0]
         return sorted(shares, key=lambda share: -share[1])
 
+    def telling(self, texts: list[str], labels: npt.NDArray[np.int32], *, most: int = 3) -> list[str]:
+        """The words that speak most for each text's label, strongest first, as `oat, drink`; by the wide part alone.
+
+        Cheaper by far than contributions(): a word's part is its own, its pieces' and half of each pair it is in.
+        """
+        found: list[str] = []
+        for start, stop in _chunks(texts):
+            found += self._telling(texts[start:stop], labels[start:stop], most)
+        return found
+
+    def _telling(self, texts: list[str], labels: npt.NDArray[np.int32], most: int) -> list[str]:
+        stream, rows, kinds = self._rows(texts)
+        owners = stream.owners[1:]
+        factors = self._factors(stream)[owners[:, None], kinds]
+        parts = self._table[rows, self._dimensions + labels[owners, None]] * factors
+        own = parts[:, 0] + parts[:, 1] + parts[:, 2] / 2
+        own[:-1] += parts[1:, 2] / 2
+        # A word that is there twice is told once.
+        speaks = np.flatnonzero((stream.places[1:] >= FIRST) & (own > 0))
+        order = speaks[np.lexsort((-own[speaks], owners[speaks]))]
+        words = self._words.words_at(stream.places[1:][order])
+        told: list[dict[str, None]] = [{} for _ in texts]
+        for word, owner in zip(words, owners[order].tolist(), strict=True):
+            if len(told[owner]) < most:
+                told[owner].setdefault(word)
+        return [", ".join(each) for each in told]
+
     def _scores(self, texts: list[str]) -> Scores:
         stream, rows, kinds = self._rows(texts)
         owners, cut = stream.owners[1:], self._dimensions

@@ -106,7 +106,7 @@ class Fitted:
             "pair_rarity": terms.pair_rarity,
             "piece_rarity": terms.piece_rarity,
             "wide": self.wide.data,
-            "wide_columns": self.wide.indices.astype(columns),
+            "wide_gaps": _gaps(self.wide).astype(columns),
             "wide_counts": _narrow(np.diff(self.wide.indptr)),
             "intercept": self.intercept,
             "vectors": self.vectors.T,
@@ -132,7 +132,7 @@ class Fitted:
             sizes=bool(sizes),
         )
         ends = np.append(0, np.cumsum(arrays["wide_counts"], dtype=np.int64)).astype(np.int32)
-        parts = (arrays["wide"], arrays["wide_columns"].astype(np.int32), ends)
+        parts = (arrays["wide"], _columns(arrays["wide_gaps"], ends), ends)
         vectors = np.ascontiguousarray(arrays["vectors"].T)
         if len(vectors) != terms.count or any(
             len(names) != len(rarity)
@@ -199,6 +199,23 @@ def zipped(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
             np.lib.format.write_array(part, np.ascontiguousarray(array), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", ZIP_DATE), part.getvalue(), zipfile.ZIP_DEFLATED, 9)
     return content.getvalue()
+
+
+def _gaps(rows: Any) -> npt.NDArray[np.int64]:
+    """How far each entry of a csr_array is from the one before it in its row, or from its start; they zip well."""
+    gaps: npt.NDArray[np.int64] = np.diff(rows.indices.astype(np.int64), prepend=0)
+    starts = rows.indptr[:-1][np.diff(rows.indptr) > 0]
+    gaps[starts] = rows.indices[starts]
+    return gaps
+
+
+def _columns(gaps: npt.NDArray[Any], ends: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """The columns that _gaps came from, given where rows end."""
+    sums = np.append(0, np.cumsum(gaps, dtype=np.int64))
+    if ends[-1] != len(gaps):
+        raise ValueError("the weights and their columns differ in length")
+    columns: npt.NDArray[np.int32] = (sums[1:] - np.repeat(sums[ends[:-1]], np.diff(ends))).astype(np.int32)
+    return columns
 
 
 def _narrow(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:

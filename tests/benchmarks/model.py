@@ -23,7 +23,7 @@ GOALS = "top-1 .835, macro-F1 .745, coverage .68, ECE .015, 150,000 names/s, loa
 PASSES = 3
 FITTED, MEASURED, NAMES = "fitted.json", "measured.json", "names.parquet"
 
-Odds = npt.NDArray[np.float64]
+Odds = npt.NDArray[np.floating[Any]]
 
 
 def run(folder: Path, *, rows: int | None, pairs: int) -> None:
@@ -122,7 +122,7 @@ class FastText:
     needs = "fasttext"
 
     def fit(self, folder: Path, data: dict[str, tuple[list[str], list[str]]]) -> None:
-        import fasttext
+        import fasttext  # type: ignore[import-not-found]
 
         labels = sorted(set(data["train"][1]))
         numbers = {label: number for number, label in enumerate(labels)}
