@@ -4,6 +4,7 @@ Each is fitted in a process of its own and then measured in a fresh one, on one 
 measure NAME FOLDER`. Confidences are calibrated on validation: ours by the word model, the others' by a temperature.
 """
 
+import importlib
 import importlib.util
 import json
 import os
@@ -122,8 +123,7 @@ class FastText:
     needs = "fasttext"
 
     def fit(self, folder: Path, data: dict[str, tuple[list[str], list[str]]]) -> None:
-        import fasttext  # type: ignore[import-not-found]
-
+        fasttext = importlib.import_module(self.needs)
         labels = sorted(set(data["train"][1]))
         numbers = {label: number for number, label in enumerate(labels)}
         lines = [f"__label__{numbers[label]} {_plain(name)}\n" for name, label in zip(*data["train"], strict=True)]
@@ -135,8 +135,7 @@ class FastText:
         (folder / "labels.json").write_text(json.dumps(labels))
 
     def load(self, folder: Path) -> Callable[[list[str]], Odds]:
-        import fasttext
-
+        fasttext = importlib.import_module(self.needs)
         self.labels = json.loads((folder / "labels.json").read_text())
         made = fasttext.load_model(str(folder / "model.bin"))
 
