@@ -141,10 +141,9 @@ class FastText:
 
         def scores(texts: list[str]) -> Odds:
             result = np.full((len(texts), len(self.labels)), -20.0)
-            for row, found in enumerate(
-                made.f.multilinePredict([f"{_plain(text)}\n" for text in texts], 5, 0.0, "")[0]
-            ):
-                for chance, label in found:
+            answers = zip(*made.predict([_plain(text) for text in texts], k=5), strict=True)
+            for row, (labels, chances) in enumerate(answers):
+                for label, chance in zip(labels, chances, strict=True):
                     result[row, int(label.removeprefix("__label__"))] = np.log(max(chance, 1e-9))
             return result
 
@@ -244,7 +243,8 @@ def _warmed(odds: Odds, scores: Callable[[list[str]], Odds], known: list[str], f
 
     names, labels = _names(folder, "val")
     places = {label: place for place, label in enumerate(known)}
-    held, truth = np.asarray(scores(names), dtype=np.float64), np.array([places[label] for label in labels])
+    pairs = [(name, places[label]) for name, label in zip(names, labels, strict=True) if label in places]
+    held, truth = np.asarray(scores([name for name, _ in pairs]), dtype=np.float64), np.array([at for _, at in pairs])
     rows = np.arange(len(truth))
 
     def surprise(power: float) -> float:
