@@ -37,19 +37,56 @@ def report_card(report: dict[str, Any]) -> list[Any]:
 
 def training_card(model: dict[str, Any], *, compared: list[dict[str, Any]], where: str) -> list[Any]:
     """The components of the card of a training: a model's card.json, and what each candidate came to."""
-    test = model["metrics"]["test"]
-    figures = ("names", "top1", "top3", "macro_f1", "ece", "coverage_at_95", "threshold_at_95")
+    metrics = model["metrics"]
+    test = metrics["test"]
+    figures = ("products", "top1", "top3", "macro_f1", "weighted_f1", "parent", "ece", "coverage_at_95", "answered",
+               "answered_right")  # fmt: skip
+    tested = [[kind, *(figure_of.get(figure, "") for figure in figures)] for kind, figure_of in metrics.items()]
+    if "model_in_use" in model:
+        in_use = model["model_in_use"]
+        tested.append([f"test, model in use {in_use['version']}", *(in_use.get(figure, "") for figure in figures)])
+    by_size = sorted(test["labels"].items(), key=lambda item: (-item[1]["products"], item[0]))
     return [
-        Markdown(f"# {model['name']} {model['version']}\n`{where}`, by `{model['command']}`"),
+        Markdown(f"# {model['name']} {model['version']}\n`{where}`; seed {model['seed']}"),
+        Markdown("\n".join(f"- {split}: {source}" for split, source in model["data"].items())),
         Markdown("## Candidates on validation"),
         Table([list(one.values()) for one in compared], headers=list(compared[0])),
-        Markdown("## The best, on test"),
-        Table([[test[figure] for figure in figures]], headers=list(figures)),
-        Markdown("## Share of products above a confidence, and how many of them are right"),
+        Markdown("## The best"),
+        Table(tested, headers=["", *figures]),
+        Markdown("## Confidence against how often it is right, on test"),
+        VegaChart(_reliability_chart(test["reliability"])),
         Table([list(row.values()) for row in test["thresholds"]], headers=list(test["thresholds"][0])),
         Markdown("## The most frequent wrong answers"),
-        Table([list(row.values()) for row in test["confusions"]], headers=["label", "answer", "names"]),
+        Table([list(row.values()) for row in test["confusions"]], headers=["label", "answer", "products"]),
+        Markdown("## Labels"),
+        Table([[label, *row.values()] for label, row in by_size], headers=["label", *by_size[0][1]]),
     ]
+
+
+def _reliability_chart(bins: list[dict[str, Any]]) -> dict[str, Any]:
+    """A point for each bin of confidence, as large as it has products; on the diagonal is right."""
+    axis = {"type": "quantitative", "scale": {"domain": [0, 1]}}
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "width": 360,
+        "height": 360,
+        "layer": [
+            {
+                "data": {"values": [{"at": 0}, {"at": 1}]},
+                "mark": {"type": "line", "color": "#bbbbbb"},
+                "encoding": {"x": {"field": "at", **axis}, "y": {"field": "at", **axis}},
+            },
+            {
+                "data": {"values": bins},
+                "mark": {"type": "point", "filled": True, "color": "#2f7d4f", "tooltip": True},
+                "encoding": {
+                    "x": {"field": "confidence", "title": "confidence", **axis},
+                    "y": {"field": "right", "title": "share right", **axis},
+                    "size": {"field": "products", "type": "quantitative", "legend": None},
+                },
+            },
+        ],
+    }
 
 
 def _opening(report: dict[str, Any]) -> str:

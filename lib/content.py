@@ -6,7 +6,6 @@ multi-pack before a single amount, metric before ounces and pounds, and the last
 """
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from lib.amounts import OUNCES, amounts_in
@@ -64,12 +63,9 @@ def parse_content(text: str, *, decimal: str = "") -> Content | None:
     )
 
 
-def without_content(text: str, *, keep: Collection[str] = ()) -> str:
-    """A name without its pack sizes and counts; the text itself when nothing with a letter would be left.
-
-    Sizes in the units of `keep` stay, by their names in config/units.toml ('oz'; '2+1' and 'pack' are counts).
-    """
-    found = [one for one in amounts_in(text, decimal="") if one.unit not in keep]
+def without_content(text: str) -> str:
+    """A name without its pack sizes and counts; the text itself when nothing with a letter would be left."""
+    found = amounts_in(text, decimal="")
     if not found:
         return text
     parts, end = [], 0

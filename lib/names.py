@@ -7,12 +7,10 @@ folds case itself. Words of promotion ('new', 'offer') stay too; they belong to 
 import html
 import re
 import unicodedata
-from collections.abc import Collection
 from functools import lru_cache
 
 import ftfy
 
-from lib.amounts import OUNCES
 from lib.content import has_letter, without_content
 
 # Only with its semicolon is an entity surely one: 'Fish &chips' and 'Bread&parade' begin with &chi and &para.
@@ -82,17 +80,12 @@ def _unescaped(text: str) -> str:
     return _TAG.sub(" ", text) if "<" in text else text
 
 
-def model_text(name: str, *, brand: str = "", keep: Collection[str] = OUNCES) -> str:
+def model_text(name: str, *, brand: str = "") -> str:
     """What the categorizer reads of a clean name: without pack size, article code, and brand at its start or end.
 
-    Each is only taken off while a word with a letter is left; a name without letters comes back as it is. Sizes in the
-    units of `keep` stay: USDA's names carry ounces mostly under one of its two cataloguing schemes, so a model trained
-    on them as they are reads its label off the ounces (0.824 of the validation names right with them, 0.820 without).
-    A foreign size only misleads it: ' 500g' behind names without a size takes it from 0.822 to 0.694. A brand is
-    worth more than it costs to such a model (0.86 right with 60 well-known ones, 0.72 without): leave it in unless the
-    model was trained without.
+    Each is only taken off while a word with a letter is left; a name without letters comes back as it is.
     """
-    text = without_content(name, keep=keep)
+    text = without_content(name)
     if _DIGITS.search(text):
         without = _CODES.sub(" ", text).strip(_ENDS)
         text = without if has_letter(without) else text

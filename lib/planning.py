@@ -73,7 +73,7 @@ def plan_import(
     known_headers()
     unit_of("g")
     is_footer("total")
-    fast = load_categorizer(settings.model_uri)
+    fast = load_categorizer(settings.model_uri, precision=settings.precision)
     check_writable(output_folder)
     check_catalog(output_folder, url=settings.catalog_url)
     categorizer = chosen(fast, settings, ask_first=True)
@@ -159,6 +159,7 @@ def _results_key(staged: Staged, model_version: str, settings: Settings) -> str:
         staged.decisions,
         model_version,
         settings.review_threshold,
+        settings.precision,
         settings.validation.model_dump(mode="json"),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]

@@ -8,18 +8,18 @@ import json
 import time
 from dataclasses import asdict, replace
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lib.categorizing import NONE, TOP, Categorizer, load_categorizer
+from lib.answers import answered
+from lib.categorizing import load_categorizer
 from lib.choosing import chosen, usage_of
 from lib.errors import ModelError
 from lib.planning import ImportPlan
-from lib.products import Products, to_products
+from lib.products import to_products
 from lib.records import Batch, BatchResult, Outcome, Shard
-from lib.results import BETWEEN, batch_schema
+from lib.results import batch_schema
 from lib.settings import Settings
 from lib.shards import SHARDS, read_batch, sha256_of
 from lib.storage import Folder, folder
@@ -32,7 +32,7 @@ def process_batch(batch: Batch, *, plan: ImportPlan, settings: Settings) -> Batc
     name = f"{SHARDS}/{plan.results_key}-{batch.first_row:010d}-{batch.rows}-results.parquet"
     if finished := _finished(name, job):
         return replace(finished, number=batch.number, reused=True)
-    categorizer = chosen(load_categorizer(plan.model["uri"]), settings)
+    categorizer = chosen(load_categorizer(plan.model["uri"], precision=settings.precision), settings)
     if categorizer.version != plan.model["version"]:
         raise ModelError(
             f"{plan.model['uri']}: the model was replaced during the run ({plan.model['version']} by "
@@ -44,9 +44,9 @@ def process_batch(batch: Batch, *, plan: ImportPlan, settings: Settings) -> Batc
         with pq.ParquetWriter(target, schema, compression="zstd") as writer:
             for rows in read_batch(batch, ledger=plan.staged.ledger, job=job):
                 products = to_products(rows, columns=list(plan.staged.columns), validation=settings.validation)
-                processed = _categorized(rows, products, categorizer, settings.review_threshold)
-                writer.write_table(processed.select(schema.names).cast(schema))
-                for count in pc.value_counts(processed["outcome"]).to_pylist():
+                answers = answered(products, categorizer, threshold=settings.review_threshold)
+                writer.write_table(_beside(rows, products.table, answers).select(schema.names).cast(schema))
+                for count in pc.value_counts(answers["outcome"]).to_pylist():
                     outcomes[count["values"]] += count["counts"]
         shard = Shard(name, batch.first_row, batch.rows, sha256_of(target))
     usage = usage_of(categorizer)
@@ -75,30 +75,6 @@ def _finished(name: str, job: Folder) -> BatchResult | None:
         return result if sha256_of(path) == result.shard.sha256 else None
 
 
-def _categorized(rows: pa.Table, products: Products, categorizer: Categorizer, threshold: float) -> pa.Table:
-    """The staged rows with their products, categories and outcome: the columns of results.batch_schema and more."""
-    count = rows.num_rows
-    kept = np.flatnonzero([not rejections for rejections in products.rejections])
-    predictions = categorizer.categorize([products.texts[at] for at in kept])
-    outcome = np.full(count, Outcome.REJECTED.value, dtype=object)
-    # A slow model may name fewer categories than TOP, or none.
-    named = predictions.categories != NONE
-    sure = named[:, 0] & (predictions.confidences[:, 0] >= threshold)
-    outcome[kept] = np.where(sure, Outcome.CATEGORIZED.value, Outcome.REVIEW.value)
-    columns = {
-        "outcome": pa.array(outcome, pa.string()),
-        "reasons": pa.array([BETWEEN.join(reasons) for reasons in products.rejections], pa.string()),
-        "warnings": pa.array([BETWEEN.join(reasons) for reasons in products.warnings], pa.string()),
-        "model_version": pa.repeat(categorizer.version, count),
-    }
-    labels = np.array([*categorizer.labels, None], dtype=object)  # the last one is NONE's
-    for rank in range(TOP):
-        suffix = f"_{rank + 1}" if rank else ""
-        category, confidence = np.full(count, None, dtype=object), np.full(count, np.nan)
-        category[kept] = labels[predictions.categories[:, rank]]
-        confidence[kept] = np.where(named[:, rank] | (rank == 0), predictions.confidences[:, rank], np.nan)
-        columns[f"category{suffix}"] = pa.array(category, pa.string())
-        columns[f"confidence{suffix}"] = pa.array(confidence, from_pandas=True)
-    for name, column in (*zip(products.table.column_names, products.table.columns, strict=True), *columns.items()):
-        rows = rows.append_column(name, column)
-    return rows
+def _beside(*tables: pa.Table) -> pa.Table:
+    """The columns of tables of as many rows, side by side."""
+    return pa.table({name: table[name] for table in tables for name in table.column_names})

@@ -89,7 +89,9 @@ def to_products(rows: pa.Table, *, columns: list[ColumnMatch], validation: Valid
                 reasons.append(reason)
     return Products(
         table=pa.table({name: pa.array(values[name], kind) for name, kind in PRODUCT_COLUMNS.items()}),
-        texts=[model_text(name) for name in names],
+        texts=[
+            model_text(name, brand=str(brand or "")) for name, brand in zip(names, values["product_brand"], strict=True)
+        ],
         rejections=_among(found, validation.reject),
         warnings=_among(found, validation.warn),
     )

@@ -19,7 +19,7 @@ import numpy as np
 
 from lib.answer_cache import Answer, AnswerFile
 from lib.asking import PROMPT_VERSION, AnswerReader, instructions, question, spelling
-from lib.categorizing import NONE, TOP, Categorizer, Predictions
+from lib.categorizing import NONE, TOP, Categorizer, Described, Predictions
 from lib.chat_endpoint import ChatEndpoint, Reply, Stopped
 from lib.errors import ModelError
 from lib.settings import ROOT, RemoteSettings
@@ -48,6 +48,7 @@ class RemoteCategorizer:
         self.settings = settings
         self.name = settings.model
         self.labels = list(labels)
+        self.parents: list[str] = []
         self.usage = Usage()
         self._instructions = instructions(self.labels, definitions)
         told = hashlib.sha256(self._instructions.encode()).hexdigest()
@@ -61,8 +62,9 @@ class RemoteCategorizer:
         self._in_a_row = 0  # texts that failed since the last answer
         self._detail = ""  # of the last failure, in words
 
-    def categorize(self, texts: list[str]) -> Predictions:
-        """Each text's category with the confidence that the model gives it; it names no second and third one."""
+    def categorize(self, products: Described) -> Predictions:
+        """Each product's category with the confidence that the model gives it; it names no second and third one."""
+        texts = products.as_texts()
         asked = [spelling(text) for text in texts]
         answers = self._answers(list(dict.fromkeys(filter(None, asked))))
         categories = np.full((len(texts), TOP), NONE, dtype=np.int32)
@@ -75,7 +77,7 @@ class RemoteCategorizer:
 
     def check(self) -> None:
         """Ask one name, so that a wrong key, model or address is met before the work; ModelError when it fails."""
-        if self.categorize(["milk"]).categories[0, 0] == NONE:
+        if self.categorize(Described(["milk"])).categories[0, 0] == NONE:
             raise ModelError(
                 f"{self._account()}: a first question was in vain; correct [remote], or mend what it names"
             )
@@ -185,7 +187,7 @@ class CascadeCategorizer:
             raise ModelError(f"{fast.name} and {slow.name} have other labels, so one cannot stand in for the other")
         self.fast, self.slow, self.threshold = fast, slow, threshold
         self.name = f"{fast.name}, then {slow.name}"
-        self.labels = fast.labels
+        self.labels, self.parents = fast.labels, fast.parents
         both = json.dumps([fast.version, slow.version, threshold])
         self.version = hashlib.sha256(both.encode()).hexdigest()[:12]
 
@@ -194,11 +196,12 @@ class CascadeCategorizer:
         """The slow one's counts."""
         return self.slow.usage
 
-    def categorize(self, texts: list[str]) -> Predictions:
-        """The TOP categories of each text; the confidences are of two kinds, see the class."""
-        quick = self.fast.categorize(texts)
-        unsure = np.flatnonzero(quick.confidences[:, 0] < self.threshold)
-        slow = self.slow.categorize([texts[row] for row in unsure])
+    def categorize(self, products: Described) -> Predictions:
+        """The TOP categories of each product; the confidences are of two kinds, see the class."""
+        quick = self.fast.categorize(products)
+        sure = quick.confidences[:, 0] >= self.threshold if quick.sure is None else quick.sure.copy()
+        unsure = np.flatnonzero(~sure if quick.parent_sure is None else ~(sure | quick.parent_sure))
+        slow = self.slow.categorize(products.at(unsure.tolist()))
         categories, confidences = quick.categories.copy(), quick.confidences.copy()
         for row, chosen, confidence in zip(unsure, slow.categories[:, 0], slow.confidences[:, 0], strict=True):
             if chosen == NONE:
@@ -208,7 +211,8 @@ class CascadeCategorizer:
             left = np.minimum(quick.confidences[row][others], room)[: TOP - 1]
             categories[row] = [chosen, *quick.categories[row][others][: TOP - 1]]
             confidences[row] = [confidence, *left.round(4)]
-        return replace(quick, categories=categories, confidences=confidences)
+            sure[row] = confidence >= self.threshold
+        return replace(quick, categories=categories, confidences=confidences, sure=sure)
 
     def check(self) -> None:
         """Ask the slow one a first name."""

@@ -15,19 +15,24 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from lib.carbon import CARBON_COLUMNS
 from lib.columns import unique_headers
+from lib.ordering import Ordered
 from lib.products import PRODUCT_COLUMNS
 from lib.records import SENTENCES, Outcome, Reason
 from lib.rows import cell_columns
 from lib.storage import Folder
 
 CATEGORY_COLUMNS = {
-    "category": pa.string(),
+    "category": pa.string(),  # an id of config/categories.csv
     "confidence": pa.float64(),
+    **CARBON_COLUMNS,
     "category_2": pa.string(),
     "confidence_2": pa.float64(),
     "category_3": pa.string(),
     "confidence_3": pa.float64(),
+    "why": pa.string(),  # the words that decided
+    "impact": pa.float64(),  # kg CO2e by which the product's carbon may be off; review.csv begins with the largest
     "warnings": pa.string(),  # codes, '; ' between them
     "model_version": pa.string(),
 }
@@ -97,6 +102,7 @@ class ResultFiles:
         self._categorized = stack.enter_context(_csv_writer(stack.enter_context(job.writing(CATEGORIZED_CSV))))
         self._review = stack.enter_context(_csv_writer(stack.enter_context(job.writing(REVIEW_CSV))))
         self._rejected = stack.enter_context(_csv_writer(stack.enter_context(job.writing(REJECTED_CSV))))
+        self._to_review = Ordered(kept, stack=stack)
         # Headers stand in every file, also where no row follows.
         self.write(batch_schema(header).empty_table())
 
@@ -112,9 +118,17 @@ class ResultFiles:
         categorized = kept.filter(pc.equal(rows["outcome"], Outcome.CATEGORIZED))
         self._parquet.write_table(categorized)
         self._categorized.write(categorized)
-        self._review.write(kept.filter(pc.equal(rows["outcome"], Outcome.REVIEW)))
+        review = kept.filter(pc.equal(rows["outcome"], Outcome.REVIEW))
+        if not review.num_rows:
+            self._review.write(review)
+        self._to_review.add(review, review["impact"].to_numpy())
         is_rejected = pc.equal(rows["outcome"], Outcome.REJECTED)
         self._rejected.write(self._with_reasons(raw.filter(is_rejected), rows.filter(is_rejected)))
+
+    def finish(self) -> None:
+        """Write what could not be written before all rows were known: review.csv, what matters most first."""
+        for rows in self._to_review.tables():
+            self._review.write(rows)
 
     def _with_reasons(self, raw: pa.Table, rows: pa.Table) -> pa.Table:
         explained = zip(*(rows[name].to_pylist() for name in ("reasons", "same_as", "gtin_as")), strict=True)
@@ -133,7 +147,9 @@ def result_files(
     `sheets` gives each a column for the row's sheet, `extra_cells` one for the cells beyond the header's.
     """
     with ExitStack() as stack:
-        yield ResultFiles(job, job_id=job_id, header=header, sheets=sheets, extra_cells=extra_cells, stack=stack)
+        files = ResultFiles(job, job_id=job_id, header=header, sheets=sheets, extra_cells=extra_cells, stack=stack)
+        yield files
+        files.finish()
 
 
 def explain(reasons: str, same_as: int | None, gtin_as: int | None) -> str:

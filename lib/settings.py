@@ -121,6 +121,7 @@ class Settings(_Section):
     """All settings; the meaning of each key stands in config/default.toml."""
 
     model: Annotated[str, Field(min_length=1)]
+    precision: Annotated[float, Field(strict=True, ge=0.7, le=0.99)]
     review_threshold: Annotated[float, Field(strict=True, ge=0, le=1)]
     database_url: str
     keep_shards: Annotated[bool, Field(strict=True)]

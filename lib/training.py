@@ -1,68 +1,53 @@
-"""Fit, prune, calibrate and evaluate a linear categorizer, and publish it as a model folder.
+"""Fit, calibrate and evaluate a categorizer on a table of examples (lib/examples.py), and publish it as a model folder.
 
-The data set is a Parquet file with the text columns name, label and split (train, val, test); which products
-it holds is of no interest here. The same data, candidate and seed give the same model, byte for byte.
+The same examples, candidate and seed give the same model, byte for byte, on one kind of machine.
 """
 
-import io
-import json
 import time
-import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
-from lib.categorizing import (
-    ARRAYS,
-    CARD,
-    FORMAT,
-    TOP,
-    VOCABULARY,
-    Categorizer,
-    LinearCategorizer,
-    LinearModel,
-    Predictions,
-    load_categorizer,
-    terms_of,
-)
+from lib.categorizing import TOP, Described
 from lib.errors import ModelError
+from lib.evaluating import evaluate
+from lib.examples import TEXTS, parents_of
+from lib.lexicon import Lexicon, read_entries
+from lib.modelfolder import PRECISIONS, Content, load, save
 from lib.storage import folder
+from lib.wordcategorizer import WordCategorizer
 
-BINS = 20
-PRECISION_WANTED = 0.95
-THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
-# A date inside a zip file would make every save different.
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+TABLE = "examples.parquet"
+# A word of so many English examples needs no translation.
+ENGLISH_NAMES = 20
+# Weights that a product's other texts may get beside its name's 1.
+FIELD_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+# How many products' worth of the whole speak where a threshold is chosen for a few labels alone.
+PRIOR = 20
+# No confidence is so high: what cannot be answered surely enough is never answered.
+NEVER = 2.0
+# What an example is worth that is a description and not a name.
+DESCRIPTION_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Settings of a model that might turn out best."""
+    """Settings of a model that might turn out best; see lib/wordfit.py for what they mean."""
 
     name: str
-    pairs: bool  # whether pairs of neighbouring words are terms too
-    penalty: float  # LinearSVC's C: the larger, the closer to the training data
-    word_names: int = 2  # a word is a term when so many training names have it
-    pair_names: int = 3
-    kept: float = 0.05  # the share of weights, largest first, that is kept
+    epochs: int = 5
+    hidden: int = 128
 
 
-CANDIDATES = (
-    Candidate("words-0.5", pairs=False, penalty=0.5),
-    Candidate("pairs-0.5", pairs=True, penalty=0.5),
-    Candidate("pairs-0.7", pairs=True, penalty=0.7),
-    Candidate("pairs-1", pairs=True, penalty=1.0),
-)
+CANDIDATES = (Candidate("plain"), Candidate("longer", epochs=8))
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedCandidate:
     """A candidate after fitting; the model itself lies in the folder."""
 
     candidate: Candidate
@@ -72,217 +57,176 @@ class Fitted:
     seconds: float
 
 
-def write_data_set(names: Any, uri: str, *, limit: int) -> dict[str, int]:
-    """Write a DataFrame of name, label, split as uri/names.parquet; the number of names in each split.
+def write_examples(examples: Any, uri: str, *, limit: int) -> dict[str, int]:
+    """Write the table of examples to a folder; the number of examples in each split.
 
-    With a limit, only so many training names are kept, by a hash's order; validation and test stay whole.
-    Raises ModelError when a split is empty or there are fewer than TOP labels to learn.
+    With a limit, only the first so many training examples are kept, in an order that chance has mixed; validation and
+    test stay whole. Raises ModelError when a split is empty or there are fewer than TOP labels to learn.
     """
     if limit > 0:
-        train = names[names["split"] == "train"]
-        order = train["name"].map(lambda name: blake2b(name.encode(), digest_size=8).hexdigest()).sort_values()
-        names = names.drop(index=order.index[limit:])
-    counts = {split: int((names["split"] == split).sum()) for split in ("train", "val", "test")}
-    labels = names.loc[names["split"] == "train", "label"].nunique()
+        train = examples.index[examples["split"] == "train"].to_numpy()
+        mixed = np.random.default_rng(0).permutation(train)
+        examples = examples.drop(index=mixed[limit:])
+    counts = {split: int((examples["split"] == split).sum()) for split in ("train", "val", "test")}
+    labels = examples.loc[examples["split"] == "train", "label"].nunique()
     if not all(counts.values()) or labels < TOP:
         raise ModelError(
-            f"not enough to learn from: {labels} labels, names {counts}; use more data or a higher --limit"
+            f"not enough to learn from: {labels} labels, examples {counts}; use more data or a higher --limit"
         )
-    with folder(uri).writing("names.parquet") as path:
-        names.to_parquet(path, index=False)
+    with folder(uri).writing(TABLE) as path:
+        examples.to_parquet(path, index=False)
     return counts
 
 
-def fit_candidate(candidate: Candidate, uri: str, *, name: str, seed: int) -> Fitted:
-    """Fit, prune and calibrate on the data set in a folder, and save the model to candidates/ in it."""
+def read_split(uri: str, split: str) -> tuple[Described, list[str], Any]:
+    """The products of one split of the examples in a folder, their labels, and the rows themselves."""
+    import pandas as pd
+
+    with folder(uri).reading(TABLE) as path:
+        table = pd.read_parquet(path)
+    table = table[table["split"] == split].reset_index(drop=True)
+    products = Described(*(table[column].tolist() for column in TEXTS))
+    return products, table["label"].tolist(), table
+
+
+def fit_candidate(candidate: Candidate, uri: str, *, name: str, seed: int) -> FittedCandidate:
+    """Fit and calibrate on the examples in a folder, and save the model to candidates/ in it."""
     start = time.monotonic()
-    train, validation = read_split(uri, "train"), read_split(uri, "val")
-    model = calibrated(fit(candidate, *train, seed=seed), *validation)
-    categorizer = LinearCategorizer(name, model)
+    content = fit(candidate, read_split(uri, "train")[2], *read_split(uri, "val")[:2], seed=seed)
     target = folder(uri).uri_of(f"candidates/{candidate.name}")
-    save(categorizer, target, {"candidate": asdict(candidate)})
-    metrics = evaluate(categorizer, *validation)
-    return Fitted(candidate, target, categorizer.version, metrics, round(time.monotonic() - start, 1))
+    save(content, target, name=name, facts={"candidate": asdict(candidate)})
+    products, truth, _ = read_split(uri, "val")
+    metrics = evaluate(WordCategorizer(name, content), Described(products.names), truth)
+    return FittedCandidate(candidate, target, content.version, metrics, round(time.monotonic() - start, 1))
 
 
-def best(fitted: list[Fitted]) -> Fitted:
+def fit(candidate: Candidate, train: Any, validation: Described, truth: list[str], *, seed: int) -> Content:
+    """A model of the training rows, calibrated and given its thresholds on the validation's products and labels."""
+    from lib.wordclassifier import WordClassifier
+
+    lexicon = Lexicon.of_entries(read_entries(), english=_english_words(train))
+    names, labels, weights = train["name"].tolist(), train["label"].tolist(), train["weight"].tolist()
+    described = train[train["descriptions"] != ""]
+    names += described["descriptions"].tolist()
+    labels += described["label"].tolist()
+    weights += (described["weight"] * DESCRIPTION_WEIGHT).tolist()
+    classifier = WordClassifier(epochs=candidate.epochs, hidden=candidate.hidden, random_state=seed)
+    classifier.fit(
+        lexicon.glossed(names), labels, sample_weight=weights, validation=(lexicon.glossed(validation.names), truth)
+    )
+    known = [str(label) for label in classifier.classes_]
+    parent_of, pools = parents_of(known)
+    blank = np.full((len(PRECISIONS), len(known) + 1), NEVER)
+    content = Content(known, parent_of, classifier.model_.fitted, blank, {}, lexicon)
+    content = replace(content, weights=_field_weights(content, validation, truth))
+    # Products come with other columns or without; thresholds are to hold for both.
+    alone = _thresholds(content, pools, Described(validation.names), truth)
+    together = _thresholds(content, pools, validation, truth) if validation.others() else alone
+    return replace(content, thresholds=np.maximum(alone, together))
+
+
+def best(fitted: list[FittedCandidate]) -> FittedCandidate:
     """The one with the most right answers on validation; of equals, the first by name."""
     return min(fitted, key=lambda one: (-one.validation["top1"], one.candidate.name))
 
 
-def summary(one: Fitted) -> dict[str, Any]:
+def summary(one: FittedCandidate) -> dict[str, Any]:
     """A candidate's line in the comparison; without its seconds, which differ from run to run."""
-    figures = ("top1", "top3", "macro_f1", "ece", "coverage_at_95")
+    figures = ("top1", "top3", "macro_f1", "ece", "coverage_at_95", "answered", "answered_right")
     return asdict(one.candidate) | {figure: one.validation[figure] for figure in figures}
 
 
-def publish(chosen: Fitted, data: str, uri: str, *, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Evaluate the chosen model on the test split, save it to a folder with the facts added, and return its card."""
-    loaded = load_categorizer(chosen.uri)
-    if not isinstance(loaded, LinearCategorizer):
-        raise ModelError(f"{chosen.uri}: is not a linear model; train it again with flows/train.py")
-    metrics = {"validation": chosen.validation, "test": evaluate(loaded, *read_split(data, "test"))}
-    return save(loaded, uri, {**facts, "candidate": asdict(chosen.candidate), "metrics": metrics})
+def publish(
+    chosen: FittedCandidate, data: str, uri: str, *, name: str, compare: str, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Evaluate the chosen model on the test split, save it to a folder with the facts added, and return its card.
 
-
-def read_split(uri: str, split: str) -> tuple[list[str], list[str]]:
-    """The names of one split of the data set in a folder, and their labels."""
-    import pandas as pd
-
-    with folder(uri).reading("names.parquet") as path:
-        table = pd.read_parquet(path, columns=["name", "label", "split"])
-    table = table[table["split"] == split]
-    return table["name"].tolist(), table["label"].tolist()
-
-
-def fit(candidate: Candidate, names: list[str], labels: list[str], *, seed: int) -> LinearModel:
-    """A pruned model, not yet calibrated, from n names and their labels; takes at least TOP different labels."""
-    from sklearn.svm import LinearSVC
-
-    known = sorted(set(labels))
-    numbers = {label: number for number, label in enumerate(known)}
-    blank = _blank(candidate, names, known)
-    features = LinearCategorizer("training", blank).features(names)
-    # liblinear takes 32-bit indices and no other.
-    machine = LinearSVC(C=candidate.penalty, random_state=seed)
-    machine.fit(sparse.csr_matrix(features), np.array([numbers[label] for label in labels]))
-    return replace(
-        blank, weights=pruned(machine.coef_.T, candidate.kept), intercept=machine.intercept_.astype(np.float32)
-    )
-
-
-def pruned(weights: npt.NDArray[np.float64], kept: float) -> Any:
-    """The share of a dense (t, c) array's weights that is largest in size, as a csr_array in float16's precision."""
-    sizes = np.abs(weights)
-    count = max(1, round(kept * weights.size))
-    least = np.partition(sizes, weights.size - count, axis=None)[weights.size - count]
-    return sparse.csr_array(np.where(sizes >= least, weights, 0.0).astype(np.float16).astype(np.float32))
-
-
-def calibrated(model: LinearModel, names: list[str], labels: list[str]) -> LinearModel:
-    """The model with the calibration under which the held-out names' labels are most likely."""
-    from scipy.optimize import minimize
-
-    categories, margins, known = LinearCategorizer("training", model).best(names)
-    right = np.array(model.labels, dtype=object)[categories] == np.array(labels, dtype=object)[:, None]
-    outcomes = np.column_stack([right, ~right.any(axis=1)])[known].astype(np.float64)
-    inputs = np.column_stack([np.ones(len(margins)), margins])[known]
-
-    def loss(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        factors = flat.reshape(TOP, TOP + 1)
-        odds = np.column_stack([inputs @ factors.T, np.zeros(len(inputs))])
-        odds -= odds.max(axis=1, keepdims=True)
-        odds -= np.log(np.exp(odds).sum(axis=1, keepdims=True))
-        # A trace of weight decay keeps an outcome that never happens finite.
-        value = -(outcomes * odds).sum() / len(inputs) + 1e-6 * (flat**2).sum()
-        slope = (np.exp(odds) - outcomes)[:, :TOP].T @ inputs / len(inputs)
-        return float(value), slope.ravel() + 2e-6 * flat
-
-    if not len(inputs):
-        raise ModelError("no held-out name has a word of the training names; use more data or a higher --limit")
-    found = minimize(loss, np.zeros(TOP * (TOP + 1)), jac=True, method="L-BFGS-B").x
-    # The optimum's last digits depend on the machine's linear algebra, the first three decide.
-    return replace(model, calibration=found.reshape(TOP, TOP + 1).round(3))
-
-
-def evaluate(categorizer: Categorizer, names: list[str], labels: list[str]) -> dict[str, Any]:
-    """How good the answers for n names are, as fractions in 4 decimals.
-
-    top1, top3: the label is the best, or among the best three. macro_f1: the mean F1 of all labels given or
-    predicted. ece: expected calibration error, BINS equal bins. coverage_at_95: the largest share of names, surest
-    first, of which 95 % are right, and threshold_at_95: the least confidence among them. thresholds: precision
-    and coverage of the names at or above each. confusions: the most frequent wrong answers.
+    `compare` is the folder of the model in use, which is evaluated on the same test; '' for none.
     """
-    from sklearn.metrics import f1_score
-
-    answers = categorizer.categorize(names)
-    truth = np.array(labels, dtype=object)
-    predicted = np.array(categorizer.labels, dtype=object)[answers.categories]
-    right = predicted == truth[:, None]
-    confusions = Counter(zip(truth[~right[:, 0]], predicted[~right[:, 0], 0], strict=True))
-    worst = sorted(confusions.items(), key=lambda item: (-item[1], item[0]))[:10]
-    return {
-        "names": len(names),
-        "top1": _rounded(right[:, 0].mean()),
-        "top3": _rounded(right.any(axis=1).mean()),
-        "macro_f1": _rounded(f1_score(truth, predicted[:, 0], average="macro", zero_division=0.0)),
-        **_trust(answers, right[:, 0]),
-        "confusions": [{"label": pair[0], "answer": pair[1], "names": count} for pair, count in worst],
-    }
+    _, content = load(chosen.uri)
+    products, truth, _ = read_split(data, "test")
+    categorizer = WordCategorizer(name, content)
+    metrics = {"validation": chosen.validation, "test": evaluate(categorizer, Described(products.names), truth)}
+    if products.others():
+        metrics["test_with_other_columns"] = evaluate(categorizer, products, truth)
+    others = _compared(compare, Described(products.names), truth) if compare else {}
+    facts = {**facts, "candidate": asdict(chosen.candidate), "metrics": metrics, **others}
+    return save(content, uri, name=name, facts=facts)
 
 
-def _trust(answers: Predictions, right: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """The part of evaluate() that is about confidence; right is (n,)."""
-    sure = answers.confidences[:, 0]
-    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
-    gaps = np.bincount(bins, weights=sure - right, minlength=BINS)
-    levels, counts = np.unique(-sure, return_counts=True)
-    ends = np.cumsum(counts)
-    good = np.flatnonzero(np.cumsum(right[np.argsort(-sure, kind="stable")])[ends - 1] >= PRECISION_WANTED * ends)
-    return {
-        "ece": _rounded(np.abs(gaps).sum() / len(sure)),
-        "coverage_at_95": _rounded(ends[good[-1]] / len(sure)) if len(good) else 0.0,
-        "threshold_at_95": _rounded(-levels[good[-1]]) if len(good) else None,
-        "thresholds": [
-            {
-                "threshold": threshold,
-                "precision": _rounded(right[sure >= threshold].mean()) if (sure >= threshold).any() else None,
-                "coverage": _rounded((sure >= threshold).mean()),
-            }
-            for threshold in THRESHOLDS
-        ],
-    }
+def _compared(uri: str, products: Described, truth: list[str]) -> dict[str, Any]:
+    try:
+        other = WordCategorizer.load(uri)
+    except ModelError:
+        return {}  # there is none yet, or one of an older layout
+    if not {*truth} & {*other.labels}:
+        return {}
+    figures = ("top1", "macro_f1", "ece", "coverage_at_95")
+    metrics = evaluate(other, products, truth)
+    return {"model_in_use": {"version": other.version, **{figure: metrics[figure] for figure in figures}}}
 
 
-def save(categorizer: LinearCategorizer, uri: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a model folder, local or s3://, and return its card; the same model and facts give the same bytes."""
-    model, place = categorizer.model, folder(uri)
-    card = {
-        "format": FORMAT,
-        "name": categorizer.name,
-        "version": categorizer.version,
-        "pairs": model.pairs,
-        "terms": len(model.terms),
-        "weights": int(model.weights.nnz),
-        **facts,
-        "labels": model.labels,
-    }
-    place.write_bytes(ARRAYS, zipped(model.arrays()))
-    place.write_bytes(VOCABULARY, "\n".join(model.terms).encode())
-    # Last, so that no reader finds a card without its model.
-    place.write_bytes(CARD, (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
-    return card
+def _english_words(train: Any) -> list[str]:
+    """The words that enough of the English examples have."""
+    from lib.wordterms import is_size, split_words
 
-
-def zipped(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """The arrays as a compressed .npz file without the dates that numpy's own writer puts in."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, array in arrays.items():
-            part = io.BytesIO()
-            np.lib.format.write_array(part, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", ZIP_DATE), part.getvalue(), zipfile.ZIP_DEFLATED, 9)
-    return content.getvalue()
-
-
-def _blank(candidate: Candidate, names: list[str], labels: list[str]) -> LinearModel:
-    """A model with the vocabulary of the names and no weights."""
-    counts = Counter(term for name in names for term in terms_of(name, pairs=candidate.pairs))
-    least = {False: candidate.word_names, True: candidate.pair_names}
-    terms = sorted(term for term, count in counts.items() if count >= least[" " in term])
-    if not terms:
-        raise ModelError("no word occurs in several training names; use more data or a higher --limit")
-    having = np.array([*(counts[term] for term in terms), 0], dtype=np.float64)
-    return LinearModel(
-        labels=labels,
-        terms=terms,
-        pairs=candidate.pairs,
-        rarity=(np.log((1 + len(names)) / (1 + having)) + 1).astype(np.float32),
-        weights=sparse.csr_array((len(terms), len(labels)), dtype=np.float32),
-        intercept=np.zeros(len(labels), dtype=np.float32),
-        calibration=np.zeros((TOP, TOP + 1)),
+    counts = Counter(split_words(train.loc[train["english"], "name"].tolist()))
+    return sorted(
+        word for word, count in counts.items() if count >= ENGLISH_NAMES and word.isalpha() and not is_size(word)
     )
 
 
-def _rounded(value: Any) -> float:
-    return round(float(value), 4)
+def _field_weights(content: Content, validation: Described, truth: list[str]) -> dict[str, float]:
+    """The weight of each other text under which the validation's labels are most likely, chosen one after another."""
+    places = {label: at for at, label in enumerate(content.labels)}
+    rows = [(row, places[label]) for row, label in enumerate(truth) if label in places]
+    at, labels = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
+    weights: dict[str, float] = {}
+    for kind in validation.others():
+        surprises = []
+        for weight in FIELD_WEIGHTS:
+            chances, _ = WordCategorizer("", replace(content, weights=weights | {kind: weight})).probabilities(
+                validation
+            )
+            surprises.append(-np.log(np.maximum(chances[at, labels].astype(np.float64), 1e-9)).mean())
+        weights[kind] = FIELD_WEIGHTS[int(np.argmin(surprises))]
+    return weights
+
+
+def _thresholds(content: Content, pools: list[str], validation: Described, truth: list[str]) -> npt.NDArray[np.float64]:
+    """What Content.thresholds holds: by the labels of a pool together, and by the whole where a pool has few."""
+    categorizer = WordCategorizer("", content)
+    answers = categorizer.categorize(validation)
+    winners, sure = answers.categories[:, 0], answers.confidences[:, 0]
+    right = np.array(content.labels, dtype=object)[winners] == np.array(truth, dtype=object)
+    levels = np.append(np.linspace(0, 0.995, 200), 0.9999)
+    every = _above(sure, right, levels)
+    overall = every[1] / np.maximum(every[0], 1)
+    pool_of = np.array(pools, dtype=object)
+    table = np.full((len(PRECISIONS), len(pools) + 1), NEVER)
+    for pool in sorted({*pools}):
+        mine = pool_of[winners] == pool
+        count, hits = _above(sure[mine], right[mine], levels)
+        estimate = (hits + PRIOR * overall) / (count + PRIOR)
+        for row, precision in enumerate(PRECISIONS):
+            good = np.flatnonzero((estimate >= precision) & (every[0] > 0))
+            table[row, :-1][pool_of == pool] = levels[good[0]] if len(good) else NEVER
+    if answers.parents is not None and answers.parent_confidences is not None and categorizer.parents:
+        above = np.array([categorizer.parent_of.get(label, "") for label in truth], dtype=object)
+        parent_right = np.array(categorizer.parents, dtype=object)[answers.parents] == above
+        for row, precision in enumerate(PRECISIONS):
+            left = sure < table[row, :-1][winners]
+            count, hits = _above(answers.parent_confidences[left], parent_right[left], levels)
+            good = np.flatnonzero((count > 0) & (hits >= precision * count))
+            table[row, -1] = levels[good[0]] if len(good) else NEVER
+    return table
+
+
+def _above(
+    sure: npt.NDArray[np.float64], right: npt.NDArray[np.bool_], levels: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """How many answers are at or above each level, and how many of them are right."""
+    order = np.argsort(sure)
+    places = np.searchsorted(sure[order], levels)
+    hits = np.append(0, np.cumsum(right[order]))
+    return len(sure) - places, hits[-1] - hits[places]

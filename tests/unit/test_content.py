@@ -202,10 +202,6 @@ def test_a_name_without_its_sizes(text: str, rest: str) -> None:
     assert without_content(text) == rest
 
 
-def test_sizes_in_chosen_units_stay() -> None:
-    assert without_content("Sazon 40 g, 1.41 oz", keep=["oz"]) == "Sazon, 1.41 oz"
-
-
 def amounts(text: str) -> Expected | None:
     found = parse_content(text)
     return None if found is None else (found.grams, found.millilitres, found.count)

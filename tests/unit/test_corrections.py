@@ -37,7 +37,7 @@ SOURCE = (
 @pytest.fixture(autouse=True)
 def fake_model(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("planning", "processing"):
-        monkeypatch.setattr(f"lib.{module}.load_categorizer", lambda uri: LengthCategorizer())
+        monkeypatch.setattr(f"lib.{module}.load_categorizer", lambda uri, precision: LengthCategorizer())
 
 
 def imported(folder: Path, source: Path, *, job_id: str = JOB) -> Joined:

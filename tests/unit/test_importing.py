@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lib.carbon import CARBON_COLUMNS
 from lib.errors import AccountingError, CatalogError, ModelError, SettingsError, SourceError, StorageError
 from lib.joining import Joined, catalog_tables, join_batches
 from lib.planning import ImportPlan, plan_import
@@ -28,7 +29,7 @@ JOB = "12345678-1234-5678-1234-567812345678"
 @pytest.fixture(autouse=True)
 def fake_model(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("planning", "processing"):
-        monkeypatch.setattr(f"lib.{module}.load_categorizer", lambda uri: LengthCategorizer())
+        monkeypatch.setattr(f"lib.{module}.load_categorizer", lambda uri, precision: LengthCategorizer())
 
 
 def settings(text: str = "") -> Settings:
@@ -100,10 +101,13 @@ def test_a_categorized_row_holds_the_customers_columns_ours_and_the_categories(t
         "product_country": None,
         "category": "6 letters",
         "confidence": 0.8,
+        **dict.fromkeys(CARBON_COLUMNS),
         "category_2": "7 letters",
         "confidence_2": 0.4,
         "category_3": "8 letters",
         "confidence_3": 0.2667,
+        "why": None,
+        "impact": 0.6,
         "warnings": "",
         "model_version": "fake-1",
     }
@@ -349,7 +353,7 @@ def test_no_source_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_model_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(uri: str) -> None:
+    def missing(uri: str, precision: float) -> None:
         raise ModelError("no model")
 
     monkeypatch.setattr("lib.planning.load_categorizer", missing)

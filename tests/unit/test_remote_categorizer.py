@@ -14,7 +14,7 @@ import pytest
 from lib import chat_endpoint, remote_categorizer
 from lib.answer_cache import Answer, AnswerFile
 from lib.asking import PROMPT_VERSION, AnswerReader, spelling
-from lib.categorizing import NONE
+from lib.categorizing import NONE, Described
 from lib.errors import ModelError, SettingsError
 from lib.remote_categorizer import CascadeCategorizer, RemoteCategorizer, read_definitions
 from lib.settings import ROOT, RemoteSettings, parse, settings_of
@@ -75,7 +75,7 @@ def make(server: LlmServer) -> Iterator[Make]:
 
 
 def answered(categorizer: RemoteCategorizer, *texts: str) -> list[tuple[str | None, float]]:
-    predictions = categorizer.categorize(list(texts))
+    predictions = categorizer.categorize(Described(list(texts)))
     assert (predictions.categories[:, 1:] == NONE).all()
     assert not predictions.confidences[:, 1:].any()
     first = predictions.categories[:, 0]
@@ -126,7 +126,7 @@ def test_distinct_texts_are_asked_once_and_so_many_a_call(server: LlmServer, mak
 
 
 def test_nothing_is_asked_for_no_texts(server: LlmServer, make: Make) -> None:
-    assert make().categorize([]).categories.shape == (0, 3)
+    assert make().categorize(Described([])).categories.shape == (0, 3)
     assert not server.requests
 
 
@@ -284,7 +284,7 @@ def test_one_text_that_a_filter_refuses_does_not_take_the_others_along(server: L
 
 def refused(categorizer: RemoteCategorizer, *texts: str) -> str:
     with pytest.raises(ModelError) as error:
-        categorizer.categorize(list(texts))
+        categorizer.categorize(Described(list(texts)))
     return str(error.value)
 
 
@@ -552,7 +552,7 @@ def test_the_slow_one_is_asked_only_for_what_the_fast_one_is_unsure_of(server: L
     server.judge = lambda name: ("7 letters", 0.8)
     cascade = Cascade(server, make)
     texts = ["ham", "a name of some length", "egg", "ham"]
-    found, quick = cascade.both.categorize(texts), cascade.fast.categorize(texts)
+    found, quick = cascade.both.categorize(Described(texts)), cascade.fast.categorize(Described(texts))
     assert server.names == ["ham", "egg"]
     assert found.categories.tolist() == [[7, 3, 4], quick.categories[1].tolist(), [7, 3, 4], [7, 3, 4]]
     assert found.confidences[0].tolist() == [0.8, 0.15, 0.075]
@@ -562,7 +562,7 @@ def test_the_slow_one_is_asked_only_for_what_the_fast_one_is_unsure_of(server: L
 
 def test_the_slow_ones_category_stands_once_where_the_fast_one_had_it_too(server: LlmServer, make: Make) -> None:
     server.judge = lambda name: ("4 letters", 0.95)
-    found = Cascade(server, make).both.categorize(["ham"])
+    found = Cascade(server, make).both.categorize(Described(["ham"]))
     assert found.categories.tolist() == [[4, 3, 5]]
     assert found.confidences.tolist() == [[0.95, 0.05, 0.05]]
 
@@ -572,7 +572,7 @@ def test_where_the_slow_one_has_no_answer_the_fast_ones_stands_and_goes_to_revie
 ) -> None:
     server.always = status(400)
     cascade = Cascade(server, make)
-    found, quick = cascade.both.categorize(["ham"]), cascade.fast.categorize(["ham"])
+    found, quick = cascade.both.categorize(Described(["ham"])), cascade.fast.categorize(Described(["ham"]))
     assert found.categories.tolist() == quick.categories.tolist()
     assert found.confidences[0, 0] == quick.confidences[0, 0] < 0.5
     assert cascade.both.usage.failures == {Failure.REFUSED: 1}

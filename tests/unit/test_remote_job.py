@@ -29,7 +29,7 @@ PRODUCTS = "name\nham\na long name of it\negg\nHam\ncheese\n"
 def fake_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat_endpoint, "BACKOFF_SECONDS", 0.001)
     for module in ("planning", "processing"):
-        monkeypatch.setattr(f"lib.{module}.load_categorizer", lambda uri: LengthCategorizer())
+        monkeypatch.setattr(f"lib.{module}.load_categorizer", lambda uri, precision: LengthCategorizer())
 
 
 @pytest.fixture

@@ -1,0 +1,274 @@
+"""Names in ten languages brought nearer to the English that a model knows best: their English stands behind them.
+
+config/lexicon/LANGUAGE.csv is written by hand: a term, its English, and the category it goes to by itself, if any. A
+name's language is the one whose lexicon knows most of its letters; a long word that no lexicon has is taken apart into
+ones that it has (`kananmunapasta`), or taken for a form of one (`tomaattia`).
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.errors import SettingsError
+from lib.settings import ROOT
+from lib.wordterms import is_size, split_words
+
+LEXICON = ROOT / "config" / "lexicon"
+ENGLISH = "en"
+COLUMNS = ["term", "english", "category"]
+ARRAYS = ("lexicon_phrases", "lexicon_english")
+# Words of a phrase that are looked up together.
+LONGEST_PHRASE = 4
+# A part of a compound has so many letters; the last one more where the first is unknown.
+PART, LAST_PART, COMPOUND = 3, 5, 6
+# What a word taken apart, or taken for a form of another, counts beside one that is found as it is.
+GUESSED = 0.7
+# Letters between the parts of a compound.
+_LINKS = {
+    "da": ("s", "e"),
+    "de": ("s", "n", "en", "es", "er", "e"),
+    "fi": ("n",),
+    "nb": ("s", "e"),
+    "nl": ("s", "en", "e", "n"),
+    "sv": ("s", "e"),
+}
+# What words end with beside what the lexicon has, and what stands there instead.
+_ENDINGS = {
+    "da": ("erne", "ene", "en", "et", "er", "e", "s", "r", "n"),
+    "de": ("en", "es", "er", "em", "e", "n", "s"),
+    "en": ("es", "s"),
+    "es": ("es", "s", "os>o", "as>o", "a>o"),
+    "fi": ("ssa", "sta", "lla", "ita", "ja", "ia", "ta", "a", "n", "t", "ja>i", "ien>i", "en>i", "ea>i", "it>i"),
+    "fr": ("s", "x", "es", "e", "aux>al", "ees>e"),
+    "it": ("i>o", "i>e", "e>a", "he>a", "hi>o", "a>o", "i>a"),
+    "nb": ("ene", "en", "et", "er", "e", "a", "s", "r", "n"),
+    "nl": ("jes", "en", "tje", "je", "s", "e", "n"),
+    "sv": ("arna", "erna", "orna", "en", "et", "ar", "er", "or", "na", "n", "t", "a", "s", "or>a", "ade>ad"),
+}
+# Words remembered before they are forgotten all at once.
+REMEMBERED = 200_000
+
+# A word's or phrase's English in each language that has it.
+Meanings = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of a lexicon."""
+
+    language: str
+    term: str
+    english: str
+    category: str  # '' for a word that does not decide alone
+
+
+def read_entries(folder: Path = LEXICON) -> list[Entry]:
+    """The rows of all languages' files, by language; SettingsError says where a mistake is."""
+    entries: list[Entry] = []
+    for path in sorted(folder.glob("*.csv")):
+        seen: set[str] = set()
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.reader(file, strict=True)
+                if next(reader, []) != COLUMNS:
+                    raise SettingsError(f"{path}, line 1: the columns are not {','.join(COLUMNS)}")
+                for row in reader:
+                    where = f"{path}, line {reader.line_num}"
+                    if len(row) != len(COLUMNS) or not row[0].strip() or not row[1].strip():
+                        raise SettingsError(f"{where}: needs a term, its English and a category, which may be empty")
+                    entry = Entry(path.stem, *(cell.strip() for cell in row))
+                    if entry.term.casefold() in seen:
+                        raise SettingsError(f"{where}: {entry.term!r} stands there twice; keep one")
+                    seen.add(entry.term.casefold())
+                    entries.append(entry)
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise SettingsError(f"{path}: cannot be read: {error}") from None
+    if not entries:
+        raise SettingsError(f"{folder}: there is no lexicon, a file such as sv.csv")
+    return entries
+
+
+class Lexicon:
+    """Says what names mean in English. What it says of a name depends on nothing but the name.
+
+    English terms tell that a name needs no translation; where their English differs (aubergine) it is said.
+    """
+
+    def __init__(self, phrases: dict[str, str], english: Iterable[str]) -> None:
+        """`phrases`: a plain phrase -> its meanings, as `sv=oat drink` with tabs between; `english`: plain words."""
+        self._phrases = phrases
+        self._english = {",", *english}  # words that mean themselves
+        self._longest: dict[str, int] = {}  # words of the longest phrase that begins with a word
+        for phrase in phrases:
+            if " " in phrase:
+                first, *more = phrase.split(" ")
+                self._longest[first] = max(self._longest.get(first, 0), 1 + len(more))
+        self._known: dict[str, Meanings] = {}
+        self._remembered: dict[str, Meanings] = {}
+
+    @staticmethod
+    def of_entries(entries: Iterable[Entry], *, english: Iterable[str] = ()) -> "Lexicon":
+        """The lexicon of the entries, and of further English words that need no translation."""
+        rows = list(entries)
+        terms = _plain([entry.term for entry in rows])
+        meanings = _plain([entry.english for entry in rows])
+        found: dict[str, Meanings] = {}
+        own = set(english)
+        for entry, words, meaning in zip(rows, terms, meanings, strict=True):
+            if 0 < len(words) <= LONGEST_PHRASE and "," not in words:
+                found.setdefault(" ".join(words), {}).setdefault(entry.language, " ".join(meaning))
+                if entry.language == ENGLISH and words == meaning and len(words) == 1:
+                    own.update(words)
+        for word in own:
+            found.setdefault(word, {}).setdefault(ENGLISH, word)
+        lines = {
+            phrase: "\t".join(f"{language}={english}" for language, english in sorted(meaning.items()))
+            for phrase, meaning in sorted(found.items())
+        }
+        return Lexicon(lines, sorted(own))
+
+    def arrays(self) -> dict[str, npt.NDArray[np.uint8]]:
+        """Everything as arrays of UTF-8, for an .npz file."""
+        phrases = "\n".join(f"{phrase}\t{meanings}" for phrase, meanings in self._phrases.items())
+        texts = zip(ARRAYS, (phrases, "\n".join(sorted(self._english - {","}))), strict=True)
+        return {name: np.frombuffer(text.encode(), dtype=np.uint8) for name, text in texts}
+
+    @staticmethod
+    def of(arrays: Mapping[str, npt.NDArray[np.uint8]]) -> "Lexicon":
+        """The lexicon that arrays() came from; an empty one where they have none."""
+        texts = [arrays[name].tobytes().decode() if name in arrays else "" for name in ARRAYS]
+        # Meanings are taken apart when they are asked for: a batch asks for few of them.
+        pairs = (line.split("\t", 1) for line in texts[0].split("\n") if line)
+        return Lexicon(dict(pairs), texts[1].split("\n"))
+
+    def glossed(self, texts: Sequence[str]) -> list[str]:
+        """Each text, and behind a comma the English of what is not English in it."""
+        if not self._phrases:
+            return list(texts)
+        found = []
+        for text, words in zip(texts, _plain(texts), strict=True):
+            english = "" if self._english.issuperset(words) else self.english_of(words)
+            found.append(f"{text} , {english}" if english else text)
+        return found
+
+    def english_of(self, words: list[str]) -> str:
+        """The English of a text's plain words, '' where it is English or unknown."""
+        spans = list(self._spans(words))
+        languages = {language for _, _, meanings, _ in spans for language in meanings}
+        scores: dict[str, float] = {}
+        glosses: dict[str, list[str]] = {}
+        for language in sorted(languages):
+            scores[language], glosses[language] = _greedy(spans, language, words)
+        best = max(scores.values(), default=0.0)
+        winners = [language for language, score in scores.items() if score == best]
+        if ENGLISH in winners:
+            winners = [ENGLISH]
+        said = dict.fromkeys(word for language in winners for gloss in glosses[language] for word in gloss.split())
+        own = set(words)
+        return " ".join(word for word in said if word not in own)
+
+    def _spans(self, words: list[str]) -> Iterator[tuple[int, int, Meanings, float]]:
+        """Where a phrase or word with a meaning begins, of how many words it is, and what it counts."""
+        for at, word in enumerate(words):
+            if word == ",":
+                continue
+            longest = self._longest.get(word, 0)
+            for length in range(min(longest, len(words) - at), 1, -1):
+                meanings = self._meaning(" ".join(words[at : at + length]))
+                if meanings:
+                    yield at, length, meanings, 1.0
+            meanings = self._meaning(word)
+            if meanings:
+                yield at, 1, meanings, 1.0
+            elif len(word) > PART and not is_size(word) and (guessed := self._guessed(word)):
+                yield at, 1, guessed, GUESSED
+
+    def _meaning(self, phrase: str) -> Meanings:
+        """What the lexicon says of a phrase, {} where nothing."""
+        found = self._known.get(phrase)
+        if found is None:
+            line = self._phrases.get(phrase)
+            if line is None:
+                return {}
+            found = self._known[phrase] = dict(meaning.split("=", 1) for meaning in line.split("\t"))
+        return found
+
+    def _guessed(self, word: str) -> Meanings:
+        """The meaning of a word that no lexicon has: of a form of a term, or of its parts."""
+        known = self._remembered.get(word)
+        if known is None:
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            known = self._remembered[word] = self._form(word) or self._compound(word)
+        return known
+
+    def _form(self, word: str) -> Meanings:
+        found: Meanings = {}
+        for language, endings in _ENDINGS.items():
+            for ending in endings:
+                suffix, _, instead = ending.partition(">")
+                stem = word.removesuffix(suffix) + instead
+                if word.endswith(suffix) and len(stem) > PART and language in self._meaning(stem):
+                    found[language] = self._meaning(stem)[language]
+                    break
+        return found
+
+    def _compound(self, word: str) -> Meanings:
+        found: Meanings = {}
+        if len(word) < COMPOUND:
+            return found
+        for language in _LINKS:
+            parts = self._parts(word, language, most=3)
+            if parts is None:
+                # An unknown first part, and what it is a kind of.
+                tails = (word[at:] for at in range(PART, len(word) - LAST_PART + 1))
+                tail = next((tail for tail in tails if language in self._meaning(tail)), None)
+                parts = [self._meaning(tail)[language]] if tail else []
+            if parts:
+                found[language] = " ".join(parts)
+        return found
+
+    def _parts(self, word: str, language: str, *, most: int) -> list[str] | None:
+        """The English of the fewest parts that make up a word, the last one as long as can be; None if none do."""
+        meaning = self._meaning(word).get(language)
+        if meaning is not None and len(word) >= PART:
+            return [meaning]
+        if most == 1:
+            return None
+        best: list[str] | None = None
+        for at in range(PART, len(word) - PART + 1):
+            first = self._meaning(word[:at]).get(language)
+            if first is None:
+                continue
+            for link in ("", *_LINKS[language]):
+                if word.startswith(link, at) and len(word) - at - len(link) >= PART:
+                    rest = self._parts(word[at + len(link) :], language, most=most - 1)
+                    if rest is not None and (best is None or len(rest) + 1 < len(best)):
+                        best = [first, *rest]
+        return best
+
+
+def _greedy(spans: list[tuple[int, int, Meanings, float]], language: str, words: list[str]) -> tuple[float, list[str]]:
+    """The letters of a text that a language knows, longest phrases first, and their English."""
+    score, until, glosses = 0.0, 0, []
+    for at, length, meanings, weight in spans:
+        if at >= until and language in meanings:
+            score += weight * sum(map(len, words[at : at + length]))
+            glosses.append(meanings[language])
+            until = at + length
+    return score, glosses
+
+
+def _plain(texts: Iterable[str]) -> list[list[str]]:
+    """Each text's plain words and breaks (see wordterms.split_words)."""
+    lines: list[list[str]] = []
+    for word in split_words(texts):
+        if word == "\0":
+            lines.append([])
+        else:
+            lines[-1].append(word)
+    return lines[:-1]

