@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
-from lib.wordnumbers import F32, Calibration, Fitted, Layer, Scores
+from lib.wordnumbers import F32, Calibration, Fitted, Layer, Rows, Scores
 from lib.wordterms import Terms, Words
 
 # How far Adam remembers slopes and their squares.
@@ -137,9 +136,9 @@ def calibration_of(scores: Scores, labels: npt.NDArray[np.int64]) -> Calibration
     return Calibration(*factors, *line)
 
 
-def rounded_weights(weights: F32, step: float) -> Any:
-    """Dense (t, c) weights as whole numbers of steps, to 127 at most, in a csr_array; those below half a step go."""
-    return sparse.csr_array(np.clip(np.rint(weights / np.float32(step)), -LARGEST, LARGEST).astype(np.int8))
+def rounded_weights(weights: F32, step: float) -> Rows:
+    """(t, c) weights as whole numbers of steps, to 127 at most; those below half a step go."""
+    return Rows.of(np.clip(np.rint(weights / np.float32(step)), -LARGEST, LARGEST).astype(np.int8))
 
 
 def _batches(

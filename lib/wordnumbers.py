@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from lib.wordterms import Terms
 
@@ -24,6 +23,38 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A (t, c) matrix of whole numbers, most of them 0, packed as an .npz file keeps it and unpacked row by row."""
+
+    values: I8  # (e,) those that are not 0, row after row
+    gaps: npt.NDArray[Any]  # (e,) how far each is from the one before it in its row, or from the row's start
+    counts: npt.NDArray[Any]  # (t,)
+    columns: int
+
+    @classmethod
+    def of(cls, whole: I8) -> "Rows":
+        """The packed form of a (t, c) matrix."""
+        rows, columns = np.nonzero(whole)
+        counts = np.bincount(rows, minlength=len(whole))
+        gaps = np.diff(columns, prepend=0)
+        starts = (np.cumsum(counts) - counts)[counts > 0]
+        gaps[starts] = columns[starts]
+        return cls(whole[rows, columns], _narrow(gaps), _narrow(counts), whole.shape[1])
+
+    def dense(self) -> I8:
+        """The (t, c) matrix."""
+        counts = self.counts.astype(np.int64)
+        ends = np.cumsum(counts)
+        # Along all rows at once; each row is then moved to its own start.
+        places = np.cumsum(self.gaps, dtype=np.int64)
+        before = np.append(0, places)[ends - counts]
+        places += np.repeat(np.arange(len(counts)) * self.columns - before, counts)
+        result = np.zeros((len(counts), self.columns), dtype=np.int8)
+        result.ravel()[places] = self.values
+        return result
 
 
 @dataclass(frozen=True)
@@ -45,13 +76,13 @@ class Layer:
         heaviest = int(np.abs(self.weights.astype(np.int64)).sum(axis=0).max())
         return self.weights.astype(np.float32), min(MOST_LEVELS, EXACT // max(1, heaviest))
 
-    def outputs(self, units: F32) -> F32:
+    def outputs(self, units: F32, out: F32 | None = None) -> F32:
         """(n, m) of the (n, k) inputs, which are rounded, negative ones being 0; changes units."""
         weights, levels = self._prepared
         units *= np.float32(1 / self.step)
         np.clip(units, 0, levels, out=units)
         np.rint(units, out=units)
-        result: F32 = units @ weights
+        result: F32 = np.matmul(units, weights, out=out)
         result *= np.float32(self.step * self.scale)
         result += self.bias
         return result
@@ -78,7 +109,7 @@ class Fitted:
     """The numbers of a model of t terms, c labels and d dimensions."""
 
     terms: Terms
-    wide: Any  # (t, c) scipy.sparse.csr_array of int8
+    wide: Rows  # (t, c)
     wide_scale: float
     intercept: F32  # (c,)
     vectors: I8  # (t, d)
@@ -96,7 +127,6 @@ class Fitted:
             *(self.hidden.scale, self.hidden.step, self.output.scale, self.output.step),
             *(calibration.wide, calibration.deep, calibration.constant, calibration.slope, calibration.unknown),
         ]
-        columns = np.uint8 if len(self.intercept) <= 256 else np.uint16 if len(self.intercept) <= 65_536 else np.int32
         return {
             "numbers": np.array(numbers, dtype=np.float64),
             "words": np.frombuffer("\n".join(terms.words).encode(), dtype=np.uint8),
@@ -105,9 +135,9 @@ class Fitted:
             "word_rarity": terms.word_rarity,
             "pair_rarity": terms.pair_rarity,
             "piece_rarity": terms.piece_rarity,
-            "wide": self.wide.data,
-            "wide_gaps": _gaps(self.wide).astype(columns),
-            "wide_counts": _narrow(np.diff(self.wide.indptr)),
+            "wide": self.wide.values,
+            "wide_gaps": self.wide.gaps,
+            "wide_counts": self.wide.counts,
             "intercept": self.intercept,
             "vectors": self.vectors.T,
             "vector_bias": self.vector_bias,
@@ -131,9 +161,12 @@ class Fitted:
             unknown=unknown,
             sizes=bool(sizes),
         )
-        ends = np.append(0, np.cumsum(arrays["wide_counts"], dtype=np.int64)).astype(np.int32)
-        parts = (arrays["wide"], _columns(arrays["wide_gaps"], ends), ends)
-        vectors = np.ascontiguousarray(arrays["vectors"].T)
+        wide = Rows(arrays["wide"], arrays["wide_gaps"], arrays["wide_counts"], len(arrays["intercept"]))
+        entries = int(wide.counts.sum(dtype=np.int64))
+        if len(wide.counts) != terms.count or not entries == len(wide.values) == len(wide.gaps):
+            raise ValueError("the weights and their columns differ in length")
+        # As they lie in the file, dimension by dimension.
+        vectors = arrays["vectors"].T
         if len(vectors) != terms.count or any(
             len(names) != len(rarity)
             for names, rarity in (
@@ -145,7 +178,7 @@ class Fitted:
             raise ValueError("the terms and their numbers differ in length")
         return Fitted(
             terms=terms,
-            wide=sparse.csr_array(parts, shape=(terms.count, len(arrays["intercept"]))),
+            wide=wide,
             wide_scale=wide_scale,
             intercept=arrays["intercept"],
             vectors=vectors,
@@ -166,27 +199,33 @@ class Scores:
     known: npt.NDArray[np.bool_]  # (n,) whether a text has a word of letters that is in the vocabulary
     unknown: npt.NDArray[np.float64]  # (n,) the share that unknown words have in a text's squared length
 
-    def combined(self, calibration: Calibration) -> F32:
+    def copy(self) -> "Scores":
+        """The same in arrays of its own."""
+        return Scores(self.wide.copy(), self.deep.copy(), self.known, self.unknown)
+
+    def combined(self, calibration: Calibration, out: F32 | None = None) -> F32:
         """(n, c): the two parts added up, of which the largest decides."""
-        odds = self.wide * np.float32(calibration.wide)
-        odds += self.deep * np.float32(calibration.deep)
+        odds = np.multiply(self.deep, np.float32(calibration.deep / calibration.wide), out=out)
+        odds += self.wide
+        odds *= np.float32(calibration.wide)
         return odds
 
-    def probabilities(self, calibration: Calibration) -> F32:
+    def probabilities(self, calibration: Calibration, out: F32 | None = None) -> F32:
         """(n, c), each row adding up to 1; the best label is that of the combined scores."""
-        odds = self.combined(calibration)
-        odds -= odds.max(axis=1, keepdims=True)
-        best = odds.argmax(axis=1)
+        odds = self.combined(calibration, out)
+        best, rows = odds.argmax(axis=1), np.arange(len(odds))
+        odds -= odds[rows, best][:, None]
         np.exp(odds, out=odds)
-        others = np.maximum(odds.sum(axis=1, dtype=np.float64) - 1, 1e-9)
+        odds[rows, best] = 0
+        others = np.maximum(odds.sum(axis=1).astype(np.float64), 1e-9)
         sure = 1 / (1 + np.exp(calibration.log_odds(-np.log(others), self.unknown) * -1))
-        rows = np.flatnonzero(sure < 0.5)
-        if len(rows) and odds.shape[1] > 1:
+        unsure = np.flatnonzero(sure < 0.5)
+        if len(unsure) and odds.shape[1] > 1:
             # The best label stays the best.
-            second = np.partition(odds[rows], -2, axis=1)[:, -2]
-            sure[rows] = np.maximum(sure[rows], second / (second + others[rows]) * (1 + 1e-6))
+            second = odds[unsure].max(axis=1)
+            sure[unsure] = np.maximum(sure[unsure], second / (second + others[unsure]) * (1 + 1e-6))
         odds *= ((1 - sure) / others).astype(np.float32)[:, None]
-        odds[np.arange(len(odds)), best] = sure
+        odds[rows, best] = sure
         return odds
 
 
@@ -201,27 +240,12 @@ def zipped(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     return content.getvalue()
 
 
-def _gaps(rows: Any) -> npt.NDArray[np.int64]:
-    """How far each entry of a csr_array is from the one before it in its row, or from its start; they zip well."""
-    gaps: npt.NDArray[np.int64] = np.diff(rows.indices.astype(np.int64), prepend=0)
-    starts = rows.indptr[:-1][np.diff(rows.indptr) > 0]
-    gaps[starts] = rows.indices[starts]
-    return gaps
-
-
-def _columns(gaps: npt.NDArray[Any], ends: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """The columns that _gaps came from, given where rows end."""
-    sums = np.append(0, np.cumsum(gaps, dtype=np.int64))
-    if ends[-1] != len(gaps):
-        raise ValueError("the weights and their columns differ in length")
-    columns: npt.NDArray[np.int32] = (sums[1:] - np.repeat(sums[ends[:-1]], np.diff(ends))).astype(np.int32)
-    return columns
-
-
 def _narrow(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Whole numbers from 0 in as few bytes as they need."""
     largest = int(numbers.max(initial=0))
-    return numbers.astype(np.uint16 if largest < 2**16 else np.uint32 if largest < 2**32 else np.int64)
+    return numbers.astype(
+        np.uint8 if largest < 2**8 else np.uint16 if largest < 2**16 else np.uint32 if largest < 2**32 else np.int64
+    )
 
 
 def _lines(letters: npt.NDArray[np.uint8]) -> list[str]:
