@@ -89,8 +89,16 @@ def _first_alike(hashes: Ints, lines: SmallInts, *, others: SmallInts | None = N
     """The line of the first row with the same hash, 0 for that row itself; with `others`, only where those differ."""
     found = np.zeros(len(lines), np.uint32)
     part_of = np.bitwise_and(hashes, PARTS - 1, out=np.empty(len(lines), np.uint8), casting="unsafe")
+    part_of[hashes == NO_GTIN] = PARTS
+    for common in _common(hashes):
+        rows = np.flatnonzero(hashes == common)
+        part_of[rows] = PARTS
+        if common != NO_GTIN:
+            found[rows[1:]] = lines[rows[0]]
+            if others is not None:
+                found[rows[others[rows] == others[rows[0]]]] = 0
     for part in range(PARTS):
-        rows = np.flatnonzero((part_of == part) & (hashes != NO_GTIN))
+        rows = np.flatnonzero(part_of == part)
         rows = rows[_repeated(hashes[rows])]
         order = rows[np.argsort(hashes[rows], kind="stable")]
         ordered = hashes[order]
@@ -101,6 +109,13 @@ def _first_alike(hashes: Ints, lines: SmallInts, *, others: SmallInts | None = N
         if others is not None:
             found[later[others[later] == others[first_of_each]]] = 0
     return found
+
+
+def _common(hashes: Ints) -> Ints:
+    """The hashes of a large share of all, as of blank rows, which would make one part as large as the whole."""
+    step = max(1, len(hashes) // 1000)
+    seen, times = np.unique(hashes[::step], return_counts=True)
+    return seen[times > 20]
 
 
 def _repeated(hashes: Ints) -> npt.NDArray[np.bool_]:
