@@ -1,6 +1,8 @@
-"""Fitting, pruning, calibrating, evaluating and publishing, on a small made-up range of products."""
+"""Fitting, calibrating, choosing thresholds, evaluating and publishing, on small made-up ranges of products."""
 
 import json
+import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,146 +11,283 @@ import pandas as pd
 import pytest
 
 from lib import training
-from lib.categorizing import LinearCategorizer, Predictions, load_categorizer
+from lib.categorizing import Described, load_categorizer
 from lib.errors import ModelError
-from lib.training import Candidate, Fitted
+from lib.evaluating import evaluate
+from lib.examples import COLUMNS
+from lib.lexicon import Entry
+from lib.modelfolder import PRECISIONS, Content
+from lib.training import NEVER, Candidate, FittedCandidate
+from lib.wordcategorizer import WordCategorizer
 
-CANDIDATE = Candidate("small", pairs=True, penalty=1.0, pair_names=2, kept=0.5)
+SMALL = Candidate("small", epochs=5, hidden=16)
 HEADS = {"Bread": ["rye loaf", "pita", "bun"], "Milk": ["whole milk", "skim milk"], "Tea": ["green tea", "mint tea"]}
+LEAVES = {"Bread": "beef", "Milk": "milk", "Tea": "cream"}
 TAILS = ["fresh", "organic", "family pack", "large", "value", "farm", "classic", "light", "new", "best"]
 
 
-def products() -> Any:
-    """Names such as "rye loaf fresh", each tail in one split; a tenth of the labels is wrong, as in real data."""
-    rows = []
+@pytest.fixture(autouse=True)
+def small_lexicon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading the whole one takes seconds."""
+    entries = [Entry("sv", "te", "tea", ""), Entry("sv", "råg", "rye", ""), Entry("en", "milk", "milk", "")]
+    monkeypatch.setattr(training, "read_entries", lambda: entries)
+
+
+def examples(*, wrong: float = 0.1, each: int = 3) -> Any:
+    """Names such as "rye loaf fresh value" in all splits; some labels are wrong, as in real data."""
+    chance, rows = random.Random(5), []
     for label, heads in HEADS.items():
         for head in heads:
-            for number, tail in enumerate(TAILS):
-                split = "val" if number >= 8 else "test" if number >= 6 else "train"
-                given = "Tea" if number == 3 and head == "bun" else label
-                rows.append((f"{head} {tail}", given, split))
-    return pd.DataFrame(rows, columns=["name", "label", "split"])
+            for at, tail in enumerate(TAILS):
+                for other in chance.sample(TAILS, each):
+                    split = "val" if at >= 8 else "test" if at >= 6 else "train"
+                    given = chance.choice(list(HEADS)) if chance.random() < wrong else label
+                    rows.append((f"{head} {tail} {other}", "", "", "", given, 1.0, split, True))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> str:
-    training.write_data_set(products(), str(tmp_path / "data"), limit=0)
+    training.write_examples(examples(), str(tmp_path / "data"), limit=0)
     return str(tmp_path / "data")
 
 
-class Fixed:
-    """A categorizer that gives prepared answers, whatever the texts."""
+def fitted(table: Any, *, seed: int = 0) -> Content:
+    train, val = (table[table["split"] == split].reset_index(drop=True) for split in ("train", "val"))
+    return training.fit(SMALL, train, products_of(val), val["label"].tolist(), seed=seed)
 
-    name, version, labels = "fixed", "0", ["A", "B", "C"]
 
-    def __init__(self, *answers: tuple[str, float]) -> None:
-        others = {"A": [0, 1, 2], "B": [1, 0, 2], "C": [2, 0, 1]}
-        self.answers = Predictions(
-            np.array([others[label] for label, _ in answers], dtype=np.int32),
-            np.array([[sure, 0.0, 0.0] for _, sure in answers]),
-        )
+def products_of(table: Any) -> Described:
+    return Described(*(table[column].tolist() for column in COLUMNS[:4]))
 
-    def categorize(self, texts: list[str]) -> Predictions:
-        return self.answers
+
+def best(content: Content, *names: str) -> list[str]:
+    answers = WordCategorizer("", content).categorize(Described(list(names)))
+    return [content.labels[at] for at in answers.categories[:, 0]]
 
 
 def test_a_fitted_model_tells_the_products_apart(data: str) -> None:
-    fitted = training.fit_candidate(CANDIDATE, data, name="small", seed=0)
-    categorizer = load_categorizer(fitted.uri)
-    answers = categorizer.categorize(["Rye loaf, farm", "SKIM MILK!", "mint tea 20 bags"])
-    assert [categorizer.labels[number] for number in answers.categories[:, 0]] == ["Bread", "Milk", "Tea"]
-    assert fitted.validation["top1"] == 1.0
-    assert fitted.version == categorizer.version
+    found = training.fit_candidate(SMALL, data, name="small", seed=0)
+    categorizer = load_categorizer(found.uri)
+    assert isinstance(categorizer, WordCategorizer)
+    assert best(categorizer.content, "Rye loaf, farm", "SKIM MILK!", "mint tea 20 bags") == ["Bread", "Milk", "Tea"]
+    assert found.validation["top1"] > 0.8
+    assert (found.version, found.candidate) == (categorizer.version, SMALL)
 
 
-def test_the_same_data_and_seed_give_the_same_bytes(data: str, tmp_path: Path) -> None:
+def test_the_lexicon_goes_into_the_model(data: str) -> None:
+    content = fitted(examples())
+    assert content.lexicon.glossed(["Råg", "milk"]) == ["Råg , rye", "milk"]
+    assert best(content, "råg", "te") == ["Bread", "Tea"]
+
+
+def test_words_of_enough_english_examples_need_no_translation() -> None:
+    table = examples().assign(name=lambda rows: rows["name"].str.replace("pita", "te"))
+    assert training._english_words(table[table["split"] == "train"]).count("te") == 0
+    many = pd.concat([table, table], ignore_index=True)
+    words = training._english_words(many[many["split"] == "train"])
+    assert "te" in words and words == sorted(words)
+    assert training._english_words(many.assign(english=False)) == []
+
+
+def test_the_same_examples_and_seed_give_the_same_bytes(data: str, tmp_path: Path) -> None:
     contents = []
     for turn in "12":
-        fitted = training.fit_candidate(CANDIDATE, data, name="small", seed=0)
+        found = training.fit_candidate(SMALL, data, name="small", seed=0)
         target = tmp_path / turn
-        training.publish(fitted, data, str(target), facts={"data": "made up"})
+        training.publish(found, data, str(target), name="small", compare="", facts={"data": "made up"})
         contents.append({path.name: path.read_bytes() for path in target.iterdir()})
     assert contents[0] == contents[1]
-    assert sorted(contents[0]) == ["arrays.npz", "card.json", "vocabulary.txt"]
+    assert sorted(contents[0]) == ["arrays.npz", "card.json"]
+    assert training.fit_candidate(SMALL, data, name="small", seed=1).version != found.version
 
 
 def test_a_published_card_holds_the_figures_of_validation_and_test(data: str, tmp_path: Path) -> None:
-    fitted = training.fit_candidate(CANDIDATE, data, name="small", seed=0)
-    card = training.publish(fitted, data, str(tmp_path / "model"), facts={"data": "made up"})
-    assert card == json.loads((tmp_path / "model" / "card.json").read_text("utf-8"))
-    assert card["labels"] == ["Bread", "Milk", "Tea"]
-    assert card["data"] == "made up"
-    assert card["candidate"]["name"] == "small"
-    assert {part: figures["names"] for part, figures in card["metrics"].items()} == {"validation": 14, "test": 14}
+    found = training.fit_candidate(SMALL, data, name="small", seed=0)
+    card = training.publish(found, data, str(tmp_path / "m"), name="mine", compare="", facts={"data": "made up"})
+    assert card == json.loads((tmp_path / "m" / "card.json").read_text("utf-8"))
+    assert (card["name"], card["labels"], card["data"]) == ("mine", ["Bread", "Milk", "Tea"], "made up")
+    assert card["candidate"] == {"name": "small", "epochs": 5, "hidden": 16}
+    assert card["metrics"]["validation"] == found.validation
+    assert {part: figures["products"] for part, figures in card["metrics"].items()} == {"validation": 42, "test": 42}
+    products, truth, _ = training.read_split(data, "test")
+    assert card["metrics"]["test"] == evaluate(load_categorizer(str(tmp_path / "m")), products, truth)
+    assert load_categorizer(str(tmp_path / "m")).name == "mine"
 
 
-def test_pruning_keeps_the_largest_weights_of_either_sign() -> None:
-    weights = np.array([[0.1, -3.0], [2.0, 0.2], [0.0, 1.0]])
-    assert training.pruned(weights, 0.5).toarray().tolist() == [[0, -3], [2, 0], [0, 1]]
-    assert training.pruned(weights, 0.01).toarray().tolist() == [[0, -3], [0, 0], [0, 0]]
+def test_the_model_in_use_is_judged_on_the_same_test(data: str, tmp_path: Path) -> None:
+    found = training.fit_candidate(SMALL, data, name="small", seed=0)
+    first = training.publish(found, data, str(tmp_path / "1"), name="one", compare="", facts={})
+    second = training.publish(found, data, str(tmp_path / "2"), name="two", compare=str(tmp_path / "1"), facts={})
+    figures = first["metrics"]["test"]
+    assert "model_in_use" not in first
+    assert second["model_in_use"]["version"] == first["version"]
+    assert second["model_in_use"]["top1"] == figures["top1"] and second["model_in_use"]["ece"] == figures["ece"]
+
+
+def test_where_there_is_no_model_in_use_or_one_of_other_labels_nothing_is_compared(data: str, tmp_path: Path) -> None:
+    found = training.fit_candidate(SMALL, data, name="small", seed=0)
+    training.publish(found, data, str(tmp_path / "1"), name="one", compare="", facts={})
+    renamed = examples().assign(label=lambda rows: rows["label"].str.lower())
+    training.write_examples(renamed, str(tmp_path / "other"), limit=0)
+    other = training.fit_candidate(SMALL, str(tmp_path / "other"), name="small", seed=0)
+    for compare in (str(tmp_path / "none"), str(tmp_path / "1")):
+        card = training.publish(
+            other, str(tmp_path / "other"), str(tmp_path / "2"), name="two", compare=compare, facts={}
+        )
+        assert "model_in_use" not in card
+
+
+def test_labels_of_the_taxonomy_get_its_parents_and_thresholds_for_them() -> None:
+    table = examples().assign(label=lambda rows: rows["label"].map(LEAVES))
+    content = fitted(table)
+    assert content.labels == ["beef", "cream", "milk"]
+    assert content.parent_of == ["meat-beef-lamb", "dairy-milk", "dairy-milk"]
+    answers = WordCategorizer("", content).categorize(Described(["milk tea"]))
+    assert answers.parents is not None and answers.parents.tolist() == [0]
+    # Labels below one group are judged together.
+    assert (content.thresholds[:, 1] == content.thresholds[:, 2]).all()
+
+
+def test_anybodys_labels_have_no_parents_and_no_parent_is_ever_sure() -> None:
+    content = fitted(examples())
+    assert content.parent_of == ["", "", ""]
+    assert (content.thresholds[:, -1] == NEVER).all()
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.1, 0.4])
+def test_the_more_should_be_right_the_higher_the_thresholds(wrong: float) -> None:
+    table = examples(wrong=wrong, each=6).assign(label=lambda rows: rows["label"].map(LEAVES))
+    content = fitted(table)
+    assert content.thresholds.shape == (len(PRECISIONS), 4)
+    assert (np.diff(content.thresholds[:, :-1], axis=0) >= 0).all()
+    val = table[table["split"] == "val"]
+    answered = []
+    for precision in PRECISIONS:
+        sure = WordCategorizer("", content, precision=precision).categorize(products_of(val)).sure
+        assert sure is not None
+        answered.append(int(sure.sum()))
+    assert answered == sorted(answered, reverse=True)
+    assert answered[0] > 0
+
+
+def test_answers_above_a_threshold_are_right_as_often_as_was_asked() -> None:
+    table = examples(wrong=0.15, each=9)
+    content = fitted(table)
+    val = table[table["split"] == "val"]
+    for precision in (0.7, 0.8, 0.85):
+        figures = evaluate(WordCategorizer("", content, precision=precision), products_of(val), val["label"].tolist())
+        assert figures["answered"] == 0 or figures["answered_right"] >= precision - 0.03
 
 
 def test_calibration_makes_confidence_the_share_that_is_right() -> None:
     # Nine "bun" in ten are bread, the tenth is tea; every "milk" is milk.
-    names, labels = ["bun"] * 100 + ["milk"] * 100, (["Bread"] * 9 + ["Tea"]) * 10 + ["Milk"] * 100
-    model = training.calibrated(training.fit(CANDIDATE, names, labels, seed=0), names, labels)
-    bun, milk = LinearCategorizer("small", model).categorize(["bun", "milk"]).confidences
-    assert bun[0] == pytest.approx(0.9, abs=0.01)
-    assert bun[1:].sum() == pytest.approx(0.1, abs=0.01)
-    assert milk[0] > 0.99
+    names = ["bun"] * 100 + ["milk"] * 100 + ["tea"] * 100
+    labels = (["Bread"] * 9 + ["Tea"]) * 10 + ["Milk"] * 100 + ["Tea"] * 100
+    train = pd.DataFrame({"name": names, "label": labels, "weight": 1.0, "descriptions": "", "english": False})
+    content = training.fit(replace(SMALL, epochs=30), train, Described(names), labels, seed=0)
+    bun, milk, _ = WordCategorizer("", content).categorize(Described(["bun", "milk", "tea"])).confidences
+    assert bun[0] == pytest.approx(0.9, abs=0.05)
+    assert milk[0] > 0.95
 
 
-def test_metrics_of_ten_literal_answers() -> None:
-    # Right: 0.9 0.9 0.9 0.7 0.6; wrong: 0.9 0.7 0.4, of which two have the label as second best.
-    answers = [("A", 0.9), ("A", 0.9), ("B", 0.9), ("C", 0.9), ("C", 0.7), ("A", 0.7), ("B", 0.6), ("C", 0.4)]
-    truth = ["A", "A", "B", "B", "C", "C", "B", "A"]
-    metrics = training.evaluate(Fixed(*answers), ["x"] * 8, truth)
-    assert (metrics["names"], metrics["top1"], metrics["top3"]) == (8, 0.625, 1.0)
-    # F1 of A 2*2/(3+3), B 2*2/(2+3), C 2*1/(3+2).
-    assert metrics["macro_f1"] == round((4 / 6 + 4 / 5 + 2 / 5) / 3, 4)
-    # Gaps of the bins: |3.6 - 3|, |1.4 - 1|, |0.6 - 1|, |0.4 - 0|.
-    assert metrics["ece"] == round((0.6 + 0.4 + 0.4 + 0.4) / 8, 4)
-    assert (metrics["coverage_at_95"], metrics["threshold_at_95"]) == (0.0, None)
-    assert metrics["thresholds"][0] == {"threshold": 0.5, "precision": 0.7143, "coverage": 0.875}
-    assert metrics["thresholds"][8] == {"threshold": 0.9, "precision": 0.75, "coverage": 0.5}
-    assert metrics["thresholds"][9] == {"threshold": 0.95, "precision": None, "coverage": 0.0}
-    assert metrics["confusions"][0] == {"label": "A", "answer": "C", "names": 1}
+def test_weights_decide_between_labels_of_the_same_name() -> None:
+    names, labels = ["bun"] * 40 + ["milk"] * 40 + ["tea"] * 40, ["Bread", "Tea"] * 20 + ["Milk"] * 40 + ["Tea"] * 40
+    for heavy in ("Bread", "Tea"):
+        weights = [10.0 if label == heavy else 1.0 for label in labels]
+        train = pd.DataFrame({"name": names, "label": labels, "weight": weights, "descriptions": "", "english": False})
+        content = training.fit(replace(SMALL, epochs=30), train, Described(["milk"]), ["Milk"], seed=0)
+        assert best(content, "bun") == [heavy]
 
 
-def test_coverage_at_95_counts_names_of_one_confidence_together() -> None:
-    answers = [("A", 0.99)] * 20 + [("A", 0.8), ("A", 0.8), ("B", 0.5)]
-    metrics = training.evaluate(Fixed(*answers), ["x"] * 23, ["A"] * 20 + ["A", "B", "B"])
-    # 21 of 22 are right from 0.8 on; all three below 0.99 together are 22 of 23.
-    assert (metrics["coverage_at_95"], metrics["threshold_at_95"]) == (1.0, 0.5)
-    metrics = training.evaluate(Fixed(*answers), ["x"] * 23, ["A"] * 20 + ["B", "B", "A"])
-    assert (metrics["coverage_at_95"], metrics["threshold_at_95"]) == (round(20 / 23, 4), 0.99)
+def with_shelves(table: Any, *, telling: bool) -> Any:
+    """Names that tell nothing, and a shelf that tells everything or nothing."""
+    shelves = table["label"].map({"Bread": "rye bun", "Milk": "milk", "Tea": "green tea"}) if telling else "fresh best"
+    is_val = table["split"] == "val"
+    return table.assign(customer_categories=shelves, name=table["name"].where(~is_val, "organic family"))
+
+
+def test_another_column_gets_a_weight_where_it_helps_and_none_where_it_does_not() -> None:
+    weights = [fitted(with_shelves(examples(wrong=0), telling=telling)).weights for telling in (True, False)]
+    assert weights[0]["customer_categories"] > 0.5
+    assert weights[1]["customer_categories"] <= 0.1
+    assert fitted(examples()).weights == {}
+
+
+def test_descriptions_are_learned_from_too() -> None:
+    table = examples(wrong=0)
+    assert not WordCategorizer("", fitted(table)).categorize(Described(["sencha"])).confidences.any()
+    told = table.assign(descriptions=table["label"].map({"Bread": "", "Milk": "", "Tea": "sencha leaves"}))
+    content = fitted(told)
+    answers = WordCategorizer("", content).categorize(Described(["sencha"]))
+    assert best(content, "sencha") == ["Tea"] and answers.confidences[0, 0] > 0.5
+
+
+def test_a_label_that_only_the_validation_has_does_not_disturb() -> None:
+    table = examples()
+    val = table["split"] == "val"
+    table.loc[val & table["name"].str.startswith("pita"), "label"] = "Wine"
+    assert fitted(table).labels == ["Bread", "Milk", "Tea"]
+
+
+def test_a_validation_without_any_known_label_is_refused_in_one_line() -> None:
+    table = examples()
+    table.loc[table["split"] == "val", "label"] = "Wine"
+    with pytest.raises(ModelError, match="no label of the validation is learned; use more data"):
+        fitted(table)
+
+
+def fitted_candidate(name: str, top1: float) -> FittedCandidate:
+    return FittedCandidate(Candidate(name), "uri", "0", {"top1": top1}, 1.0)
 
 
 def test_the_best_has_the_most_right_answers_and_of_equals_the_first_name() -> None:
-    fitted = [
-        Fitted(Candidate(name, pairs=False, penalty=1.0), "uri", "0", {"top1": top1}, 1.0)
-        for name, top1 in (("b", 0.8), ("d", 0.7), ("a", 0.8), ("c", 0.1))
-    ]
-    assert training.best(fitted).candidate.name == "a"
+    some = [fitted_candidate(name, top1) for name, top1 in (("b", 0.8), ("d", 0.7), ("a", 0.8), ("c", 0.1))]
+    assert training.best(some).candidate.name == "a"
 
 
-def test_a_limit_keeps_the_same_training_names_and_all_held_out_ones(tmp_path: Path) -> None:
-    shuffled = products().sample(frac=1, random_state=3)
-    for table, where in ((products(), "1"), (shuffled, "2")):
-        counts = training.write_data_set(table, str(tmp_path / where), limit=30)
-        assert counts == {"train": 30, "val": 14, "test": 14}
-    first, second = (set(training.read_split(str(tmp_path / where), "train")[0]) for where in "12")
-    assert first == second
+def test_a_summary_is_the_same_on_every_machine(data: str) -> None:
+    found = training.fit_candidate(SMALL, data, name="small", seed=0)
+    line = training.summary(found)
+    assert line == training.summary(replace(found, seconds=99.0))
+    assert (line["name"], line["epochs"], line["top1"]) == ("small", 5, found.validation["top1"])
+
+
+def test_a_limit_keeps_some_training_examples_and_all_held_out_ones(tmp_path: Path) -> None:
+    kept = []
+    for where in "12":
+        counts = training.write_examples(examples(), str(tmp_path / where), limit=30)
+        assert counts == {"train": 30, "val": 42, "test": 42}
+        kept.append(training.read_split(str(tmp_path / where), "train")[0].names)
+    assert kept[0] == kept[1]
+    assert len({name.split()[0] for name in kept[0]}) > 4  # of the whole range, not its first products
+
+
+def test_examples_come_back_as_they_were_written(tmp_path: Path) -> None:
+    table = examples().assign(brands="Acme", customer_categories="Shelf", descriptions="")
+    training.write_examples(table, str(tmp_path), limit=0)
+    products, labels, rows = training.read_split(str(tmp_path), "test")
+    expected = table[table["split"] == "test"]
+    assert products == products_of(expected)
+    assert labels == expected["label"].tolist()
+    assert rows["weight"].tolist() == [1.0] * 42
 
 
 def test_too_little_to_learn_from_is_refused(tmp_path: Path) -> None:
-    table = products()
-    with pytest.raises(ModelError, match="2 labels"):
-        training.write_data_set(table[table["label"] != "Tea"], str(tmp_path), limit=0)
+    table = examples(wrong=0)
+    with pytest.raises(ModelError, match="not enough to learn from: 2 labels"):
+        training.write_examples(table[table["label"] != "Tea"], str(tmp_path), limit=0)
     with pytest.raises(ModelError, match="'test': 0"):
-        training.write_data_set(table[table["split"] != "test"], str(tmp_path), limit=0)
-    with pytest.raises(ModelError, match="no word occurs in several training names"):
-        training.fit(CANDIDATE, ["rye", "milk", "tea"], ["Bread", "Milk", "Tea"], seed=0)
-    model = training.fit(CANDIDATE, ["rye", "milk", "tea"] * 2, ["Bread", "Milk", "Tea"] * 2, seed=0)
-    with pytest.raises(ModelError, match="no held-out name has a word"):
-        training.calibrated(model, ["xyzzy"], ["Tea"])
+        training.write_examples(table[table["split"] != "test"], str(tmp_path), limit=0)
+    with pytest.raises(ModelError, match=r"1 labels, .*'train': 1, .*a higher --limit"):
+        training.write_examples(table, str(tmp_path), limit=1)
+
+
+def test_names_that_have_no_word_in_common_are_refused_in_one_line(tmp_path: Path) -> None:
+    rows = [(f"{letter * 5}", letter, split) for split in ("train", "val", "test") for letter in "abcd"]
+    table = pd.DataFrame(rows, columns=["name", "label", "split"]).assign(
+        weight=1.0, english=False, customer_categories="", brands="", descriptions=""
+    )
+    training.write_examples(table, str(tmp_path), limit=0)
+    with pytest.raises(ModelError, match="not enough to learn from: no word is in 2 of the 4 texts"):
+        training.fit_candidate(SMALL, str(tmp_path), name="small", seed=0)
