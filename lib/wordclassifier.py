@@ -25,9 +25,9 @@ FEWEST_TO_CALIBRATE = 200
 class WordClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classifies short texts by their words, pairs of words and pieces of words, with calibrated probabilities.
 
-    The parameters are those of lib/wordfit.py's Settings; sizes: whether sizes and units (500ml) are words too, or say
-    nothing; and held_out: the share of the texts that calibrates the
-    probabilities instead of being learned from, where fit() is not given a validation set.
+    The parameters are those of lib/wordfit.py's Settings (of few texts more epochs are made than are given); sizes:
+    whether sizes and units (500ml) are words too, or say nothing; held_out: the share of the texts that calibrates
+    the probabilities instead of being learned from, where fit() is not given a validation set.
     Fitted: classes_ (c labels, sorted), model_ (a WordModel).
     """
 

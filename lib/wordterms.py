@@ -2,8 +2,7 @@
 
 A chunk of texts is made plain and split as one string, and each distinct word is looked at once. Two marks stand
 among the words: END between texts and BREAK at a comma, bracket or slash; a pair with a mark says that a word comes
-first or last. Sizes and units (500ml, 6 x 330 ml) are no
-words, unless a model is made to learn from them.
+first or last. Sizes and units (500ml, 6 x 330 ml) are no words, unless a model is made to learn from them.
 """
 
 import re

@@ -313,7 +313,7 @@ def test_calibration_makes_confidence_the_share_that_is_right() -> None:
 
 
 def test_a_text_of_unknown_words_is_less_sure(fitted: WordClassifier) -> None:
-    model = WordModel(replace(fitted.model_.fitted, calibration=Calibration(1.0, 1.0, unknown=-2.0)))
+    model = WordModel(replace(fitted.model_.fitted, calibration=Calibration(0.1, 0.1, unknown=-2.0)))
     sure, unsure = model.probabilities(["skim milk", "skim milk qqqqq zzzzz"])[0].max(axis=1)
     assert unsure < sure
 
