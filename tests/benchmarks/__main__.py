@@ -3,11 +3,14 @@
 import argparse
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
-from tests.benchmarks import memory, model, plan, reading
+from tests.benchmarks import gold, memory, model, plan, reading
+from tests.benchmarks.gold_names import HALVES
 
 BENCHMARKS = {
+    "gold": gold.run,
     "memory": memory.run,
     "model": model.run,
     "plan": plan.run,
@@ -21,13 +24,16 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all if left out")
     parser.add_argument("--rows", type=int, help="rows of the source; each benchmark has its own default")
     parser.add_argument("--pairs", type=int, default=3, help="how often two things are compared in turn")
+    parser.add_argument("--model", help="gold: the model's folder; the config's if left out")
+    parser.add_argument("--half", default="dev", choices=HALVES, help="gold: which names; test is for figures only")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(BENCHMARKS))
     if unknown:
         sys.exit(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+    benchmarks = BENCHMARKS | {"gold": partial(gold.run, model=arguments.model, half=arguments.half)}
     for name in arguments.names or BENCHMARKS:
         with tempfile.TemporaryDirectory(prefix="shelfsort-bench-") as folder:
-            BENCHMARKS[name](Path(folder), rows=arguments.rows, pairs=arguments.pairs)
+            benchmarks[name](Path(folder), rows=arguments.rows, pairs=arguments.pairs)
 
 
 if __name__ == "__main__":
