@@ -15,7 +15,7 @@ import numpy as np
 
 from lib import usda
 from lib.errors import SettingsError, SourceError
-from lib.lexicon import ENGLISH, LEXICON, read_entries
+from lib.lexicon_entries import ENGLISH, LEXICON, read_entries
 from lib.reading import open_source
 from lib.storage import split_uri
 from lib.taxonomy import read_taxonomy

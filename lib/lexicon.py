@@ -1,25 +1,21 @@
 """Names in ten languages brought nearer to the English that a model knows best: their English stands behind them.
 
-config/lexicon/LANGUAGE.csv is written by hand: a term, its English, and the category it goes to by itself, if any. A
+config/lexicon/LANGUAGE.csv is written by hand: a term, its English, the category it goes to by itself, if any, and
+whether it is a brand, which speaks only where no other word of the name says what it is. A
 name's language is the one whose lexicon knows most of its letters; a long word that no lexicon has is taken apart into
 ones that it has (`kananmunapasta`), or taken for a form of one (`tomaattia`).
 """
 
-import csv
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from lib.errors import SettingsError
-from lib.settings import ROOT
+from lib.lexicon_entries import ENGLISH, IS_BRAND, IS_PRODUCT, Entry
 from lib.wordterms import is_size, split_words
 
-LEXICON = ROOT / "config" / "lexicon"
-ENGLISH = "en"
-COLUMNS = ["term", "english", "category"]
 ARRAYS = ("lexicon_phrases", "lexicon_english")
 # Words of a phrase that are looked up together.
 LONGEST_PHRASE = 4
@@ -49,47 +45,14 @@ _ENDINGS = {
     "nl": ("jes", "en", "tje", "je", "s", "e", "n"),
     "sv": ("arna", "erna", "orna", "en", "et", "ar", "er", "or", "na", "n", "t", "a", "s", "or>a", "ade>ad"),
 }
+_WORD = re.compile(r"[^\W_]+")
 # Words remembered before they are forgotten all at once.
 REMEMBERED = 200_000
 
-# A word's or phrase's English in each language that has it.
+# A word's or phrase's English in each language that has it, behind a mark of what it is.
 Meanings = dict[str, str]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A row of a lexicon."""
-
-    language: str
-    term: str
-    english: str
-    category: str  # '' for a word that does not decide alone
-
-
-def read_entries(folder: Path = LEXICON) -> list[Entry]:
-    """The rows of all languages' files, by language; SettingsError says where a mistake is."""
-    entries: list[Entry] = []
-    for path in sorted(folder.glob("*.csv")):
-        seen: set[str] = set()
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.reader(file, strict=True)
-                if next(reader, []) != COLUMNS:
-                    raise SettingsError(f"{path}, line 1: the columns are not {','.join(COLUMNS)}")
-                for row in reader:
-                    where = f"{path}, line {reader.line_num}"
-                    if len(row) != len(COLUMNS) or not row[0].strip() or not row[1].strip():
-                        raise SettingsError(f"{where}: needs a term, its English and a category, which may be empty")
-                    entry = Entry(path.stem, *(cell.strip() for cell in row))
-                    if entry.term.casefold() in seen:
-                        raise SettingsError(f"{where}: {entry.term!r} stands there twice; keep one")
-                    seen.add(entry.term.casefold())
-                    entries.append(entry)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise SettingsError(f"{path}: cannot be read: {error}") from None
-    if not entries:
-        raise SettingsError(f"{folder}: there is no lexicon, a file such as sv.csv")
-    return entries
+# What a brand's letters count towards a name's language: it is sold in many countries.
+BRAND_SCORE = 0.5
 
 
 class Lexicon:
@@ -118,13 +81,20 @@ class Lexicon:
         meanings = _plain([entry.english for entry in rows])
         found: dict[str, Meanings] = {}
         own = set(english)
-        for entry, words, meaning in zip(rows, terms, meanings, strict=True):
-            if 0 < len(words) <= LONGEST_PHRASE and "," not in words:
-                found.setdefault(" ".join(words), {}).setdefault(entry.language, " ".join(meaning))
-                if entry.language == ENGLISH and words == meaning and len(words) == 1:
-                    own.update(words)
+        # Words without accents first: `skal` (peel) is what is meant by skal, not `skål` (bowl).
+        for entry, words, meaning in sorted(zip(rows, terms, meanings, strict=True), key=lambda row: _accented(row[0])):
+            if not 0 < len(words) <= LONGEST_PHRASE or "," in words:
+                continue
+            said = entry.mark + " ".join(meaning)
+            phrase, language = " ".join(words), entry.language
+            if found.setdefault(phrase, {}).setdefault(language, said) != said:
+                spelled = " ".join(_spelled(entry.term))
+                if spelled != phrase:
+                    found.setdefault(spelled, {}).setdefault(language, said)
+            if language == ENGLISH and words == meaning and len(words) == 1:
+                own.update(words)
         for word in own:
-            found.setdefault(word, {}).setdefault(ENGLISH, word)
+            found.setdefault(word, {}).setdefault(ENGLISH, IS_PRODUCT + word)
         lines = {
             phrase: "\t".join(f"{language}={english}" for language, english in sorted(meaning.items()))
             for phrase, meaning in sorted(found.items())
@@ -151,13 +121,14 @@ class Lexicon:
             return list(texts)
         found = []
         for text, words in zip(texts, _plain(texts), strict=True):
-            english = "" if self._english.issuperset(words) else self.english_of(words)
+            english = "" if self._english.issuperset(words) else self.english_of(words, text=text)
             found.append(f"{text} , {english}" if english else text)
         return found
 
-    def english_of(self, words: list[str]) -> str:
-        """The English of a text's plain words, '' where it is English or unknown."""
-        spans = list(self._spans(words))
+    def english_of(self, words: list[str], *, text: str = "") -> str:
+        """The English of a text's plain words, '' where it is English or unknown; `text` tells its accents."""
+        spelled = [] if text.isascii() else _spelled(text)
+        spans = list(self._spans(words, spelled if len(spelled) == len(words) else words))
         languages = {language for _, _, meanings, _ in spans for language in meanings}
         scores: dict[str, float] = {}
         glosses: dict[str, list[str]] = {}
@@ -167,25 +138,40 @@ class Lexicon:
         winners = [language for language, score in scores.items() if score == best]
         if ENGLISH in winners:
             winners = [ENGLISH]
-        said = dict.fromkeys(word for language in winners for gloss in glosses[language] for word in gloss.split())
+        elif len(winners) > 1 and len({*map(tuple, (glosses[language] for language in winners))}) > 1:
+            # One word that is a brand in several countries, of another thing in each, says nothing.
+            winners = [
+                language for language in winners if any(not one.startswith(IS_BRAND) for one in glosses[language])
+            ]
+        said = dict.fromkeys(
+            word for language in winners for gloss in _speaking(glosses[language]) for word in gloss.split()
+        )
         own = set(words)
         return " ".join(word for word in said if word not in own)
 
-    def _spans(self, words: list[str]) -> Iterator[tuple[int, int, Meanings, float]]:
+    def _spans(self, words: list[str], spelled: list[str]) -> Iterator[tuple[int, int, Meanings, float]]:
         """Where a phrase or word with a meaning begins, of how many words it is, and what it counts."""
         for at, word in enumerate(words):
             if word == ",":
                 continue
             longest = self._longest.get(word, 0)
             for length in range(min(longest, len(words) - at), 1, -1):
-                meanings = self._meaning(" ".join(words[at : at + length]))
+                meanings = self._spelled_meaning(words[at : at + length], spelled[at : at + length])
                 if meanings:
                     yield at, length, meanings, 1.0
-            meanings = self._meaning(word)
+            meanings = self._spelled_meaning([word], [spelled[at]])
             if meanings:
                 yield at, 1, meanings, 1.0
             elif len(word) > PART and not is_size(word) and (guessed := self._guessed(word)):
                 yield at, 1, guessed, GUESSED
+
+    def _spelled_meaning(self, words: list[str], spelled: list[str]) -> Meanings:
+        """What the lexicon says of words with their accents, and for other languages without."""
+        phrase = " ".join(words)
+        if spelled == words:
+            return self._meaning(phrase)
+        exact = self._meaning(" ".join(spelled))
+        return self._meaning(phrase) | exact if exact else self._meaning(phrase)
 
     def _meaning(self, phrase: str) -> Meanings:
         """What the lexicon says of a phrase, {} where nothing."""
@@ -212,8 +198,8 @@ class Lexicon:
             for ending in endings:
                 suffix, _, instead = ending.partition(">")
                 stem = word.removesuffix(suffix) + instead
-                if word.endswith(suffix) and len(stem) > PART and language in self._meaning(stem):
-                    found[language] = self._meaning(stem)[language]
+                if word.endswith(suffix) and len(stem) > PART and (meaning := self._part(stem, language)):
+                    found[language] = meaning
                     break
         return found
 
@@ -226,23 +212,28 @@ class Lexicon:
             if parts is None:
                 # An unknown first part, and what it is a kind of.
                 tails = (word[at:] for at in range(PART, len(word) - LAST_PART + 1))
-                tail = next((tail for tail in tails if language in self._meaning(tail)), None)
-                parts = [self._meaning(tail)[language]] if tail else []
+                parts = next(([meaning] for tail in tails if (meaning := self._part(tail, language))), None)
             if parts:
-                found[language] = " ".join(parts)
+                # It is what its last part is.
+                found[language] = parts[-1][0] + " ".join(part[1:] for part in parts)
         return found
 
+    def _part(self, word: str, language: str) -> str:
+        """The marked English of a word that others are made of, '' where there is none; brands make no others."""
+        meaning = self._meaning(word).get(language, "")
+        return "" if meaning.startswith(IS_BRAND) else meaning
+
     def _parts(self, word: str, language: str, *, most: int) -> list[str] | None:
-        """The English of the fewest parts that make up a word, the last one as long as can be; None if none do."""
-        meaning = self._meaning(word).get(language)
-        if meaning is not None and len(word) >= PART:
+        """The marked English of the fewest parts that make up a word, the last as long as can be; None if none do."""
+        meaning = self._part(word, language)
+        if meaning and len(word) >= PART:
             return [meaning]
         if most == 1:
             return None
         best: list[str] | None = None
         for at in range(PART, len(word) - PART + 1):
-            first = self._meaning(word[:at]).get(language)
-            if first is None:
+            first = self._part(word[:at], language)
+            if not first:
                 continue
             for link in ("", *_LINKS[language]):
                 if word.startswith(link, at) and len(word) - at - len(link) >= PART:
@@ -253,20 +244,38 @@ class Lexicon:
 
 
 def _greedy(spans: list[tuple[int, int, Meanings, float]], language: str, words: list[str]) -> tuple[float, list[str]]:
-    """The letters of a text that a language knows, longest phrases first, and their English."""
+    """The letters of a text that a language knows, longest phrases first, and their marked English."""
     score, until, glosses = 0.0, 0, []
     for at, length, meanings, weight in spans:
         if at >= until and language in meanings:
-            score += weight * sum(map(len, words[at : at + length]))
+            letters = sum(map(len, words[at : at + length]))
+            score += weight * letters * (BRAND_SCORE if meanings[language].startswith(IS_BRAND) else 1.0)
             glosses.append(meanings[language])
             until = at + length
     return score, glosses
 
 
+def _speaking(glosses: list[str]) -> list[str]:
+    """The English without marks; that of brands only where no word says what the product is."""
+    has_product = any(gloss.startswith(IS_PRODUCT) for gloss in glosses)
+    return [gloss[1:] for gloss in glosses if not (has_product and gloss.startswith(IS_BRAND))]
+
+
+def _accented(entry: Entry) -> bool:
+    return not entry.term.isascii()
+
+
+def _spelled(text: str) -> list[str]:
+    """A text's words in small letters with their accents, as many as its plain words where there are no breaks."""
+    return _WORD.findall(unicodedata.normalize("NFC", text).casefold().replace("'", "").replace("’", ""))
+
+
 def _plain(texts: Iterable[str]) -> list[list[str]]:
     """Each text's plain words and breaks (see wordterms.split_words)."""
-    lines: list[list[str]] = []
-    for word in split_words(texts):
+    listed, lines = list(texts), list[list[str]]()
+    if not listed:
+        return lines
+    for word in split_words(listed):
         if word == "\0":
             lines.append([])
         else:

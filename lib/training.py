@@ -16,7 +16,8 @@ from lib.categorizing import TOP, Described
 from lib.errors import ModelError
 from lib.evaluating import evaluate
 from lib.examples import TEXTS, parents_of
-from lib.lexicon import Lexicon, read_entries
+from lib.lexicon import Lexicon
+from lib.lexicon_entries import read_entries
 from lib.modelfolder import PRECISIONS, Content, load, save
 from lib.storage import folder
 from lib.wordcategorizer import WordCategorizer
@@ -101,7 +102,10 @@ def fit_candidate(candidate: Candidate, uri: str, *, name: str, seed: int) -> Fi
 
 
 def fit(candidate: Candidate, train: Any, validation: Described, truth: list[str], *, seed: int) -> Content:
-    """A model of the training rows, calibrated and given its thresholds on the validation's products and labels."""
+    """A model of the training rows, calibrated and given its thresholds on the validation's products and labels.
+
+    Raises ModelError when no word is in several names, or no label of the validation in the training rows.
+    """
     from lib.wordclassifier import WordClassifier
 
     lexicon = Lexicon.of_entries(read_entries(), english=_english_words(train))
@@ -110,10 +114,15 @@ def fit(candidate: Candidate, train: Any, validation: Described, truth: list[str
     names += described["descriptions"].tolist()
     labels += described["label"].tolist()
     weights += (described["weight"] * DESCRIPTION_WEIGHT).tolist()
+    if not {*truth} & {*labels}:
+        raise ModelError("no label of the validation is learned; use more data or a higher --limit")
     classifier = WordClassifier(epochs=candidate.epochs, hidden=candidate.hidden, random_state=seed)
-    classifier.fit(
-        lexicon.glossed(names), labels, sample_weight=weights, validation=(lexicon.glossed(validation.names), truth)
-    )
+    try:
+        classifier.fit(
+            lexicon.glossed(names), labels, sample_weight=weights, validation=(lexicon.glossed(validation.names), truth)
+        )
+    except ValueError as error:
+        raise ModelError(f"not enough to learn from: {error}") from error
     known = [str(label) for label in classifier.classes_]
     parent_of, pools = parents_of(known)
     blank = np.full((len(PRECISIONS), len(known) + 1), NEVER)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lib.lexicon import Entry
+from lib.lexicon_entries import Entry
 from lib.taxonomy import read_taxonomy
 
 # Things of these groups that smell or taste of food are no food.

@@ -12,7 +12,7 @@ import pytest
 from lib import examples, labelled, trainingdata, usda
 from lib.errors import SettingsError, ShelfsortError, SourceError, StorageError
 from lib.examples import COLUMNS, Labelled, carbon_examples, file_examples, parents_of
-from lib.lexicon import Entry
+from lib.lexicon_entries import Entry
 from lib.trainingdata import CORRECTION_WEIGHT, TrainingFiles, examples_of
 from lib.variants import mistyped, scented
 

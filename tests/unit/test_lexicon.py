@@ -6,7 +6,8 @@ import pytest
 
 from lib import lexicon
 from lib.errors import SettingsError
-from lib.lexicon import Entry, Lexicon, read_entries
+from lib.lexicon import Lexicon
+from lib.lexicon_entries import Entry, read_entries
 from lib.taxonomy import read_taxonomy
 
 ENTRIES = [

@@ -15,7 +15,7 @@ from lib.categorizing import Described, load_categorizer
 from lib.errors import ModelError
 from lib.evaluating import evaluate
 from lib.examples import COLUMNS
-from lib.lexicon import Entry
+from lib.lexicon_entries import Entry
 from lib.modelfolder import PRECISIONS, Content
 from lib.training import NEVER, Candidate, FittedCandidate
 from lib.wordcategorizer import WordCategorizer

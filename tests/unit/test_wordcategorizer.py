@@ -17,7 +17,8 @@ import pytest
 from lib import modelfolder, wordcategorizer
 from lib.categorizing import NONE, Described, Predictions, load_categorizer
 from lib.errors import ModelError
-from lib.lexicon import Entry, Lexicon
+from lib.lexicon import Lexicon
+from lib.lexicon_entries import Entry
 from lib.modelfolder import PRECISIONS, Content, save
 from lib.settings import ROOT
 from lib.wordcategorizer import WordCategorizer
