@@ -2,10 +2,12 @@
 PYTHON ?= python3
 # Benchmarks by name, all if empty: make bench BENCH=memory
 BENCH ?=
+# Flags of lib/deploy.py: make deploy DEPLOY=--production
+DEPLOY ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench clean
+.PHONY: run test check bench deploy clean
 
 run: $(VENV)/run-ready
 	$(BIN)/python flows/categorize.py run --source tests/golden/sample/products.csv
@@ -21,6 +23,9 @@ check: $(VENV)/dev-ready
 bench: $(VENV)/dev-ready
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
+deploy: $(VENV)/deploy-ready
+	$(BIN)/python -m lib.deploy $(DEPLOY)
+
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -30,6 +35,10 @@ $(VENV)/run-ready: requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-$(VENV)/dev-ready: $(VENV)/run-ready requirements-dev.txt
+$(VENV)/deploy-ready: $(VENV)/run-ready requirements-deploy.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-deploy.txt
+	touch $@
+
+$(VENV)/dev-ready: $(VENV)/run-ready requirements-deploy.txt requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@

@@ -19,8 +19,10 @@ from metaflow import Config, FlowSpec, Parameter, card, current, package_sources
 
 from lib import entry, settings  # noqa: E402
 from lib.entry import one_line_errors  # noqa: E402
+from lib.pods import deployable, workers  # noqa: E402
 
 
+@deployable
 @package_sources(["../lib", "../config"], suffixes=[".py", ".toml", ".csv", ".json", ".npz", ".txt"])
 class CategorizeFlow(FlowSpec):
     """stage → foreach batch: parse, validate, transform, categorize → join → import into the catalog → report."""
@@ -47,7 +49,7 @@ class CategorizeFlow(FlowSpec):
             output=self.output,
             job_id=self.job_id,
             settings=settings.settings_of(self.config),
-            cores=entry.cores(),
+            cores=workers(self.config),
             profile=profile_of(self.profile, columns=self.columns),
         )
         print(self.plan.announcement())

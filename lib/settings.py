@@ -13,14 +13,13 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lib.deployment import METAFLOW_SPLITS, DeploymentSettings
 from lib.errors import SettingsError
 from lib.records import Reason
 from lib.unpacking import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_FILE = ROOT / "config" / "default.toml"
-# Metaflow stops a foreach with more splits than this unless told otherwise (its --max-num-splits).
-METAFLOW_SPLITS = 100
 
 
 class _Section(BaseModel):
@@ -129,6 +128,7 @@ class Settings(_Section):
     reading: ReadingSettings
     validation: ValidationSettings
     remote: RemoteSettings
+    deployment: DeploymentSettings
 
     @property
     def catalog_url(self) -> str:

@@ -1,0 +1,25 @@
+# What the pods run in: Python and requirements.txt. The code is not in it, Metaflow's package brings that.
+#     docker build -t REGISTRY/shelfsort . && docker push REGISTRY/shelfsort     (prints the digest for the config)
+# The base is pinned by its exact tag; a tag can be moved, so a build that must be repeatable to the byte gives the
+# digest that `docker buildx imagetools inspect python:3.11.13-slim-bookworm` prints: --build-arg BASE=python@sha256:...
+ARG BASE=python:3.11.13-slim-bookworm
+
+FROM ${BASE} AS packages
+COPY requirements.txt /requirements.txt
+# Every requirement has a wheel for Linux, so nothing is compiled and no compiler is needed.
+RUN python -m venv /opt/venv && \
+    /opt/venv/bin/pip install --no-cache-dir --only-binary :all: -r /requirements.txt
+
+FROM ${BASE}
+# The user's number is USER_ID in lib/deployment.py. Metaflow unpacks the code in the folder it starts in, so it needs one
+# that is writable; with a read-only root file system that is a mount (config/kubernetes/workflow-defaults.yaml).
+RUN useradd --uid 10001 --no-create-home --home-dir /work shelfsort && \
+    mkdir /work && chown 10001:10001 /work
+COPY --from=packages /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH \
+    HOME=/work \
+    USERNAME=shelfsort \
+    PYTHONDONTWRITEBYTECODE=1 \
+    METAFLOW_SKIP_INSTALL_DEPENDENCIES=1
+USER 10001:10001
+WORKDIR /work

@@ -1,0 +1,137 @@
+"""Deploy CategorizeFlow to Argo Workflows, after checks that refuse what would fail, leak or surprise.
+
+python -m lib.deploy                    a deployment of its own for this git branch, beside production
+python -m lib.deploy --production       the production deployment
+python -m lib.deploy --check            the checks alone
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lib.errors import SettingsError
+from lib.preflight import Machine, before_compiling, in_template, machine_from
+from lib.settings import ROOT, Settings, parse, settings_of
+
+FLOW = ROOT / "flows" / "categorize.py"
+CONFIG = ROOT / "config" / "production.toml"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check, compile, check again and deploy; 0 when deployed (or, with --check, fit to be), else 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.deploy", description="Deploy CategorizeFlow to Argo Workflows, after checks."
+    )
+    parser.add_argument("--config", type=Path, default=CONFIG, help="the settings (config/production.toml)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--production", action="store_true", help="the production deployment")
+    which.add_argument("--branch", help="another branch's deployment than the current git branch's")
+    parser.add_argument("--check", action="store_true", help="only check; deploy nothing")
+    parser.add_argument("--allow-uncommitted", action="store_true", help="deploy what is not committed, too")
+    given = parser.parse_args(arguments)
+    try:
+        settings = settings_of(parse(given.config.read_text("utf-8")))
+        branch = ["--production"] if given.production else ["--branch", given.branch or _git_branch()]
+    except (OSError, SettingsError) as error:
+        return _refused([f"{given.config}: {error}"])
+    machine = machine_from(os.environ)
+    problems = before_compiling(settings, machine, allow_uncommitted=given.allow_uncommitted)
+    if problems:
+        return _refused(problems)
+    try:
+        template = compiled(given.config, settings, branch=branch)
+        problems = in_template(template, packaged(packaged_bytes(template, machine)), settings, machine)
+    except SettingsError as error:
+        problems = [str(error)]
+    if problems:
+        return _refused(problems)
+    name = template["metadata"]["name"]
+    print(f"{name}: fit to be deployed to namespace {settings.deployment.namespace}")
+    if given.check:
+        return 0
+    done = subprocess.run(_command(given.config, settings, branch), check=False, env=_environment(settings))
+    return done.returncode
+
+
+def compiled(config: Path, settings: Settings, *, branch: Sequence[str]) -> dict[str, Any]:
+    """The workflow template that would be deployed; it stores the code package on S3, and asks no cluster.
+
+    Raises SettingsError with what Metaflow says when it cannot compile.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "told.json"
+        command = [*_command(config, settings, branch), "--only-json", "--deployer-attribute-file", str(told)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=_environment(settings))
+        if done.returncode or not told.exists():
+            said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            raise SettingsError(f"Metaflow cannot compile the flow: {' '.join(said[-4:])}")
+        template: dict[str, Any] = json.loads(told.read_text("utf-8"))["additional_info"]["workflow_template"]
+    return template
+
+
+def packaged(content: bytes) -> list[str]:
+    """The names of the files in a code package."""
+    import io
+    import tarfile
+
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        return archive.getnames()
+
+
+def packaged_bytes(template: Mapping[str, Any], machine: Machine) -> bytes:
+    """A template's code package, a gzipped tar, from where its pods will fetch it."""
+    import boto3
+
+    containers = (part["container"] for part in template["spec"]["templates"] if part.get("container"))
+    variables = {entry["name"]: entry.get("value") for container in containers for entry in container["env"]}
+    bucket, _, key = str(variables["METAFLOW_CODE_URL"]).removeprefix("s3://").partition("/")
+    client = boto3.Session().client("s3", **({"endpoint_url": machine.endpoint} if machine.endpoint else {}))
+    return bytes(client.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+
+def _command(config: Path, settings: Settings, branch: Sequence[str]) -> list[str]:
+    deployment = settings.deployment
+    options = {
+        "max-workers": deployment.parallel_batches,
+        "workflow-priority": deployment.priority,
+        "workflow-timeout": deployment.timeout_hours * 3600,
+    }
+    return [
+        *(sys.executable, str(FLOW), "--config", "settings", str(config.resolve())),
+        *("--datastore", "s3", "--metadata", "service", *branch),
+        *("argo-workflows", "create", "--no-auto-emit-argo-events"),
+        *(word for name, value in options.items() for word in (f"--{name}", str(value))),
+    ]
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    # Metaflow would write its service's key into the template; left out, the pods take it from their secrets.
+    skipped = {"METAFLOW_ARGO_WORKFLOWS_ENV_VARS_TO_SKIP": "METAFLOW_SERVICE_HEADERS"}
+    return {**skipped, **os.environ, "METAFLOW_KUBERNETES_NAMESPACE": settings.deployment.namespace}
+
+
+def _git_branch() -> str:
+    """The current git branch in the letters that Metaflow allows; SettingsError where there is none."""
+    command = ["git", "-C", str(ROOT), "symbolic-ref", "--short", "HEAD"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    name = re.sub(r"[^a-z0-9_]+", "_", done.stdout.strip().lower())
+    if not name:
+        raise SettingsError("there is no git branch to name the deployment after; give --branch NAME or --production")
+    return name
+
+
+def _refused(problems: Sequence[str]) -> int:
+    for problem in problems:
+        print(f"refused: {problem}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

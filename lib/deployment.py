@@ -1,0 +1,65 @@
+"""How the flow is deployed to Argo Workflows: the settings' section [deployment], which local runs do not read."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# The image's user (see Dockerfile); a number, because Kubernetes cannot tell whether a name is root.
+USER_ID = 10001
+# Metaflow stops a foreach with more splits than this unless told otherwise (its --max-num-splits).
+METAFLOW_SPLITS = 100
+
+# What Kubernetes allows in most names; '' for none.
+Name = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$")]
+Count = Annotated[int, Field(strict=True, ge=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StepSettings(_Section):
+    """What one step's pod may use, and how it is tried again; sizes in MB (10^6 bytes)."""
+
+    cpu: Annotated[float, Field(gt=0)]
+    memory: Annotated[int, Field(strict=True, ge=256)]
+    disk: Annotated[int, Field(strict=True, ge=256)]
+    retries: Annotated[int, Field(strict=True, ge=0, le=4)]  # Metaflow allows no more
+    minutes_between_retries: Annotated[int, Field(strict=True, ge=0, le=60)]
+    timeout_minutes: Annotated[int, Field(strict=True, ge=1)]
+
+
+class DeploymentSettings(_Section):
+    """The deployment; the meaning of each key stands in config/default.toml."""
+
+    image: str
+    output: str
+    namespace: Name
+    service_account: Name
+    database_secret: Name
+    secrets: list[Name]
+    environment: dict[Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")], str]
+    node_selector: dict[str, str]
+    parallel_batches: Annotated[int, Field(strict=True, ge=1, le=METAFLOW_SPLITS)]
+    priority: Annotated[int, Field(strict=True)]
+    timeout_hours: Annotated[int, Field(strict=True, ge=1)]
+    each_step: StepSettings
+    steps: dict[str, dict[str, Any]]
+
+    @model_validator(mode="after")
+    def _steps_are_valid(self) -> "DeploymentSettings":
+        for name in self.steps:
+            self.of_step(name)
+        return self
+
+    def of_step(self, name: str) -> StepSettings:
+        """What a step gets: `each_step`, and over it what its own section says."""
+        unknown = sorted({*self.steps.get(name, {})} - {*StepSettings.model_fields})
+        if unknown:
+            raise ValueError(f"steps.{name}.{unknown[0]}: there is no such key; each_step has the known ones")
+        return StepSettings.model_validate(self.each_step.model_dump() | self.steps.get(name, {}))
+
+    @property
+    def all_secrets(self) -> list[str]:
+        """The names of the Kubernetes secrets whose entries the pods get as environment variables."""
+        return [name for name in (self.database_secret, *self.secrets) if name]

@@ -1,0 +1,117 @@
+"""The compiled template: what Argo is told, and that Argo would take it."""
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib.deploy import compiled
+from lib.preflight import NAME_LENGTH
+from lib.secretscan import secrets_in
+from lib.settings import ROOT
+from tests.deploy import crd_schema
+from tests.deploy.argo_schema import violations, without_nulls
+from tests.deploy.conftest import IMAGE, Deployment
+
+GOLDEN = Path(__file__).with_name("template.json")
+CRDS = sorted((ROOT.parent / "shared" / "data" / "argo").glob("*.yaml.gz"))
+
+
+def normalized(template: dict[str, Any]) -> dict[str, Any]:
+    """What a reader wants to know of a template, without what changes with each compilation."""
+    spec = template["spec"]
+    names = {key: template["metadata"][key] for key in ("name", "namespace")}
+    whole = {key: value for key, value in spec.items() if key not in ("templates", "podMetadata", "workflowMetadata")}
+    parts = [_part(part) for part in spec["templates"]]
+    return {**names, **without_nulls(whole), "templates": {part.pop("name"): part for part in parts}}
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    part = without_nulls(copy.deepcopy(part))
+    container = part.get("container")
+    if container:
+        container["command"] = _steps_of(container["command"][-1])
+        container["env"] = {e["name"]: _stable(e["name"], e.get("value", e.get("valueFrom"))) for e in container["env"]}
+    return part
+
+
+def _steps_of(command: str) -> list[str]:
+    """The calls of our flow in a pod's command; all around them is Metaflow's."""
+    calls = re.findall(r"python categorize\.py [^;)]*", command)
+    return [re.sub(r"--datastore-root=\S+|--with=\S+|>/dev/null.*", "", call).strip() for call in calls]
+
+
+def _stable(name: str, value: Any) -> Any:
+    """A variable's value, or a word for one that differs from machine to machine."""
+    if name == "METAFLOW_VERSION" or name.startswith("METAFLOW_CODE_") or "ENDPOINT" in name:
+        return "..."
+    return value
+
+
+def test_the_production_template_is_the_one_that_was_read_and_approved(
+    deployment: Deployment, request: pytest.FixtureRequest
+) -> None:
+    found = json.dumps(normalized(deployment.template), indent=1, sort_keys=True) + "\n"
+    if request.config.getoption("--update-golden"):
+        GOLDEN.write_text(found, "utf-8")
+    assert found == GOLDEN.read_text("utf-8")
+
+
+def test_argo_knows_every_field_of_the_template(deployment: Deployment) -> None:
+    assert violations(deployment.template) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda spec: spec.update(paralelism=5), "template.spec.paralelism: unknown"),
+        (lambda spec: spec.update(priority="high"), "template.spec.priority: 'high' is not int"),
+        (lambda spec: spec["templates"][0].pop("name") and spec.update(templates={}), "template.spec.templates: dict"),
+    ],
+)
+def test_what_argo_would_not_take_is_found(deployment: Deployment, spoil: Any, said: str) -> None:
+    template = copy.deepcopy(deployment.template)
+    spoil(template["spec"])
+    assert any(line.startswith(said) for line in violations(template))
+
+
+@pytest.mark.skipif(not CRDS, reason="the schemas of two Argo versions lie outside this repository")
+@pytest.mark.parametrize("path", CRDS, ids=lambda path: path.name)
+def test_two_versions_of_argo_would_install_the_template(deployment: Deployment, path: Path) -> None:
+    schema = crd_schema.schema_of(path)
+    assert list(crd_schema.violations(schema, without_nulls(deployment.template))) == []
+    spoiled = copy.deepcopy(deployment.template)
+    spoiled["spec"]["paralelism"] = 5
+    assert "template.spec.paralelism: unknown" in crd_schema.violations(schema, without_nulls(spoiled))
+
+
+def test_the_jobs_uuid_is_the_only_argument(deployment: Deployment) -> None:
+    assert [given["name"] for given in deployment.template["spec"]["arguments"]["parameters"]] == ["job-id"]
+
+
+def test_every_pod_runs_the_pinned_image_as_an_ordinary_user_within_limits(deployment: Deployment) -> None:
+    for name, container in deployment.containers().items():
+        assert container["image"] == IMAGE
+        if name == "error-msg-capture-hook":
+            continue  # Metaflow's own, which takes no security context from us; workflow-defaults.yaml gives it one
+        assert container["securityContext"]["runAsNonRoot"]
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["resources"]["limits"] == container["resources"]["requests"]
+
+
+def test_nothing_in_the_template_looks_like_a_secret(deployment: Deployment) -> None:
+    template = json.loads(re.sub(r'\\"repo_url\\": \\"[^"]*\\", ', "", json.dumps(deployment.template)))
+    assert secrets_in(template, environment=deployment.machine.environment) == []
+
+
+def test_a_branch_is_deployed_beside_production_under_a_name_that_argo_takes(deployment: Deployment) -> None:
+    branch = "a_branch_whose_name_goes_on_for_longer_than_argo_likes"
+    template = compiled(deployment.config, deployment.settings, branch=["--branch", branch])
+    name = template["metadata"]["name"]
+    assert name != deployment.template["metadata"]["name"]
+    assert len(name) <= NAME_LENGTH
+    assert re.fullmatch(r"[a-z][a-z0-9.-]*[a-z0-9]", name)
+    assert f"--branch {branch}" in json.dumps(template)
