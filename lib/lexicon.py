@@ -8,12 +8,13 @@ ones that it has (`kananmunapasta`), or taken for a form of one (`tomaattia`).
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from lib.lexicon_entries import ENGLISH, IS_BRAND, IS_PRODUCT, Entry
+from lib.spelling import meant_by
 from lib.wordterms import is_size, split_words
 
 ARRAYS = ("lexicon_phrases", "lexicon_english")
@@ -21,8 +22,8 @@ ARRAYS = ("lexicon_phrases", "lexicon_english")
 LONGEST_PHRASE = 4
 # A part of a compound has so many letters; the last one more where the first is unknown.
 PART, LAST_PART, COMPOUND = 3, 5, 6
-# What a word taken apart, or taken for a form of another, counts beside one that is found as it is.
-GUESSED = 0.7
+# What a word taken apart or for a form of another counts beside one that is found as it is, and one taken for mistyped.
+GUESSED, MISTYPED = 0.7, 0.5
 # Letters between the parts of a compound.
 _LINKS = {
     "da": ("s", "e"),
@@ -51,6 +52,8 @@ REMEMBERED = 200_000
 
 # A word's or phrase's English in each language that has it, behind a mark of what it is.
 Meanings = dict[str, str]
+# Place of the first word, number of words, their meanings, and what each of their letters counts.
+Span = tuple[int, int, Meanings, float]
 # What a brand's letters count towards a name's language: it is sold in many countries.
 BRAND_SCORE = 0.5
 
@@ -71,7 +74,7 @@ class Lexicon:
                 first, *more = phrase.split(" ")
                 self._longest[first] = max(self._longest.get(first, 0), 1 + len(more))
         self._known: dict[str, Meanings] = {}
-        self._remembered: dict[str, Meanings] = {}
+        self._remembered: dict[str, tuple[Meanings, float]] = {}
 
     @staticmethod
     def of_entries(entries: Iterable[Entry], *, english: Iterable[str] = ()) -> "Lexicon":
@@ -128,42 +131,39 @@ class Lexicon:
     def english_of(self, words: list[str], *, text: str = "") -> str:
         """The English of a text's plain words, '' where it is English or unknown; `text` tells its accents."""
         spelled = [] if text.isascii() else _spelled(text)
-        spans = list(self._spans(words, spelled if len(spelled) == len(words) else words))
+        spans = self._spans(words, spelled if len(spelled) == len(words) else words)
         languages = {language for _, _, meanings, _ in spans for language in meanings}
-        scores: dict[str, float] = {}
-        glosses: dict[str, list[str]] = {}
-        for language in sorted(languages):
-            scores[language], glosses[language] = _greedy(spans, language, words)
-        best = max(scores.values(), default=0.0)
-        winners = [language for language, score in scores.items() if score == best]
+        read = {language: _greedy(spans, language, words) for language in sorted(languages)}
+        best = max((score for score, _ in read.values()), default=0.0)
+        winners = [language for language, (score, _) in read.items() if score == best]
         if ENGLISH in winners:
             winners = [ENGLISH]
-        elif len(winners) > 1 and len({*map(tuple, (glosses[language] for language in winners))}) > 1:
+        elif len(winners) > 1 and len({*(tuple(read[language][1]) for language in winners)}) > 1:
             # One word that is a brand in several countries, of another thing in each, says nothing.
             winners = [
-                language for language in winners if any(not one.startswith(IS_BRAND) for one in glosses[language])
+                language for language in winners if any(not gloss.startswith(IS_BRAND) for gloss in read[language][1])
             ]
         said = dict.fromkeys(
-            word for language in winners for gloss in _speaking(glosses[language]) for word in gloss.split()
+            word for language in winners for gloss in _speaking(read[language][1]) for word in gloss.split()
         )
-        own = set(words)
-        return " ".join(word for word in said if word not in own)
+        return " ".join(word for word in said if word not in words)
 
-    def _spans(self, words: list[str], spelled: list[str]) -> Iterator[tuple[int, int, Meanings, float]]:
+    def _spans(self, words: list[str], spelled: list[str]) -> list[Span]:
         """Where a phrase or word with a meaning begins, of how many words it is, and what it counts."""
+        spans: list[Span] = []
         for at, word in enumerate(words):
-            if word == ",":
-                continue
-            longest = self._longest.get(word, 0)
-            for length in range(min(longest, len(words) - at), 1, -1):
+            for length in range(min(self._longest.get(word, 0), len(words) - at), 1, -1):
                 meanings = self._spelled_meaning(words[at : at + length], spelled[at : at + length])
                 if meanings:
-                    yield at, length, meanings, 1.0
+                    spans.append((at, length, meanings, 1.0))
             meanings = self._spelled_meaning([word], [spelled[at]])
             if meanings:
-                yield at, 1, meanings, 1.0
-            elif len(word) > PART and not is_size(word) and (guessed := self._guessed(word)):
-                yield at, 1, guessed, GUESSED
+                spans.append((at, 1, meanings, 1.0))
+            elif len(word) > PART:
+                meanings, weight = self._guessed(word)
+                if meanings:
+                    spans.append((at, 1, meanings, weight))
+        return spans
 
     def _spelled_meaning(self, words: list[str], spelled: list[str]) -> Meanings:
         """What the lexicon says of words with their accents, and for other languages without."""
@@ -183,13 +183,19 @@ class Lexicon:
             found = self._known[phrase] = dict(meaning.split("=", 1) for meaning in line.split("\t"))
         return found
 
-    def _guessed(self, word: str) -> Meanings:
-        """The meaning of a word that no lexicon has: of a form of a term, or of its parts."""
+    def _guessed(self, word: str) -> tuple[Meanings, float]:
+        """The meaning of a word that no lexicon has, and what it counts: of a form, of its parts, or mistyped."""
         known = self._remembered.get(word)
         if known is None:
             if len(self._remembered) >= REMEMBERED:
                 self._remembered.clear()
-            known = self._remembered[word] = self._form(word) or self._compound(word)
+            known = {}, 0.0
+            if not is_size(word):
+                meanings = self._form(word) or self._compound(word)
+                known = (
+                    (meanings, GUESSED) if meanings else (self._meaning(meant_by(word, self._phrases) or ""), MISTYPED)
+                )
+            self._remembered[word] = known
         return known
 
     def _form(self, word: str) -> Meanings:
@@ -243,7 +249,7 @@ class Lexicon:
         return best
 
 
-def _greedy(spans: list[tuple[int, int, Meanings, float]], language: str, words: list[str]) -> tuple[float, list[str]]:
+def _greedy(spans: list[Span], language: str, words: list[str]) -> tuple[float, list[str]]:
     """The letters of a text that a language knows, longest phrases first, and their marked English."""
     score, until, glosses = 0.0, 0, []
     for at, length, meanings, weight in spans:

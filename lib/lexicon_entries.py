@@ -13,6 +13,11 @@ COLUMNS = ["term", "english", "category", "kind"]
 BRAND = "brand"  # a kind; there is no other
 # Marks: a brand, a word that does not decide what a product is, and one that does.
 IS_BRAND, IS_NEUTRAL, IS_PRODUCT = "!", "?", "."
+# What other products mostly taste of: behind a brand (`Fanta Jordgubb`) words of these leaves do not say what it is.
+FLAVOURS = frozenset(
+    "apples-pears avocado bananas berries cheese-fresh cheese-hard cheese-soft citrus cocoa fruit-mixed herbs honey nuts"
+    " onions peanuts peppers salt seeds spices stone-fruit sugar tropical-fruit vinegar".split()
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,9 @@ class Entry:
     @property
     def mark(self) -> str:
         """What its English is marked with in Meanings."""
-        return IS_BRAND if self.kind == BRAND else IS_PRODUCT if self.category else IS_NEUTRAL
+        if self.kind == BRAND:
+            return IS_BRAND
+        return IS_PRODUCT if self.category and self.category not in FLAVOURS else IS_NEUTRAL
 
 
 def read_entries(folder: Path = LEXICON) -> list[Entry]:

@@ -81,7 +81,9 @@ class WordCategorizer:
 
     def probabilities(self, products: Described) -> tuple[F32, Flags]:
         """(n, c) probabilities, and (n,) whether anything known was said of each product."""
-        texts = self.content.lexicon.glossed(products.names)
+        return self._probabilities(products, self.content.lexicon.glossed(products.names))
+
+    def _probabilities(self, products: Described, texts: list[str]) -> tuple[F32, Flags]:
         chances, known = self._model.probabilities(texts)
         for kind, column in products.others().items():
             weight = self.content.weights.get(kind, 0.0)
@@ -107,7 +109,8 @@ class WordCategorizer:
         known[rows] = True
 
     def _chunk(self, products: Described) -> _Answers:
-        chances, known = self.probabilities(products)
+        texts = self.content.lexicon.glossed(products.names)
+        chances, known = self._probabilities(products, texts)
         rows = np.arange(len(products))
         parents, parent_chances = self._above(chances)
         categories = np.full((len(products), TOP), NONE, dtype=np.int32)
@@ -123,7 +126,7 @@ class WordCategorizer:
         parent_chances = np.where(known, parent_chances, 0).round(4)
         sure = known & (confidences[:, 0] >= self._thresholds[categories[:, 0]])
         parent_sure = known & (parents != NONE) & (parent_chances >= self._parent_threshold)
-        why = self._model.telling(self.content.lexicon.glossed(products.names), categories[:, 0])
+        why = self._model.telling(texts, categories[:, 0])
         return _Answers(categories, confidences, sure, parents, parent_chances, parent_sure, why)
 
     def _above(self, chances: F32) -> tuple[Numbers, Shares]:
