@@ -14,10 +14,23 @@ BRAND = "brand"  # a kind; there is no other
 # Marks: a brand, a word that does not decide what a product is, and one that does.
 IS_BRAND, IS_NEUTRAL, IS_PRODUCT = "!", "?", "."
 # What other products mostly taste of: behind a brand (`Fanta Jordgubb`) words of these leaves do not say what it is.
-FLAVOURS = frozenset(
-    "apples-pears avocado bananas berries cheese-fresh cheese-hard cheese-soft citrus cocoa fruit-mixed herbs honey nuts"
-    " onions peanuts peppers salt seeds spices stone-fruit sugar tropical-fruit vinegar".split()
-)
+FLAVOURS = {
+    *("apples-pears", "avocado", "bananas", "berries", "cheese-fresh", "cheese-hard", "cheese-soft", "citrus", "cocoa"),
+    *(
+        "fruit-mixed",
+        "herbs",
+        "honey",
+        "nuts",
+        "onions",
+        "peanuts",
+        "peppers",
+        "salt",
+        "seeds",
+        "spices",
+        "stone-fruit",
+    ),
+    *("sugar", "tropical-fruit", "vinegar"),
+}
 
 
 @dataclass(frozen=True)
