@@ -1,7 +1,6 @@
 """A deployment compiled once for all tests here, through Metaflow, with its code package on a real S3 server."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,40 +32,44 @@ class Deployment:
         return {part["name"]: part["container"] for part in parts if part.get("container")}
 
 
-def deployer_environment(s3: S3Server) -> dict[str, str]:
-    """What a deployer's machine is set to, and nothing of this one's Metaflow."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("METAFLOW_", "AWS_"))}
-    return {
-        **own,
-        **s3.environment,
-        "USERNAME": "test",
-        "METAFLOW_DATASTORE_SYSROOT_S3": f"s3://{BUCKET}/metaflow",
-        "METAFLOW_S3_ENDPOINT_URL": s3.endpoint,
-        "METAFLOW_DEFAULT_METADATA": "service",
-        "METAFLOW_SERVICE_URL": "http://metaflow.example.com:8080",
-    }
+@dataclass(frozen=True)
+class Deployer:
+    """A machine that can deploy; its environment is put on where it is used, for other tests are local."""
+
+    environment: dict[str, str]
+    machine: Machine
+
+    def put_on(self, patch: pytest.MonkeyPatch) -> None:
+        """Make this process's environment the deployer's."""
+        for name in [name for name in os.environ if name.startswith(("METAFLOW_", "AWS_"))]:
+            patch.delenv(name)
+        for name, value in self.environment.items():
+            patch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")
-def deployer(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine that can deploy, for the length of the session."""
-    import boto3
+def _deployer(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Deployer:
+    """A machine that can deploy to a bucket of its own."""
+    s3.client().create_bucket(Bucket=BUCKET)
+    service = "http://metaflow.example.com:8080"
+    datastore = f"s3://{BUCKET}/metaflow"
+    environment = {
+        **s3.environment,
+        "USERNAME": "test",
+        "METAFLOW_HOME": str(tmp_path_factory.mktemp("deployer")),
+        "METAFLOW_DATASTORE_SYSROOT_S3": datastore,
+        "METAFLOW_S3_ENDPOINT_URL": s3.endpoint,
+        "METAFLOW_DEFAULT_METADATA": "service",
+        "METAFLOW_SERVICE_URL": service,
+    }
+    return Deployer(environment, Machine(datastore, s3.endpoint, "service", service, environment))
 
-    home = tmp_path_factory.mktemp("deployer")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("METAFLOW_", "AWS_"))]:
-            patch.delenv(name)
-        for name, value in deployer_environment(s3).items():
-            patch.setenv(name, value)
-        patch.setenv("METAFLOW_HOME", str(home))
-        boto3.Session().client("s3").create_bucket(Bucket=BUCKET)
-        yield Machine(
-            datastore=f"s3://{BUCKET}/metaflow",
-            endpoint=s3.endpoint,
-            metadata="service",
-            service="http://metaflow.example.com:8080",
-            environment=dict(os.environ),
-        )
+
+@pytest.fixture
+def deployer(_deployer: Deployer, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine that can deploy: this one, for the length of the test."""
+    _deployer.put_on(monkeypatch)
+    return _deployer.machine
 
 
 @pytest.fixture(scope="session")
@@ -80,8 +83,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def deployment(deployer: Machine, config: Path) -> Deployment:
+def deployment(_deployer: Deployer, config: Path) -> Deployment:
     """The production deployment of config/production.toml."""
     settings = settings_of(parse(config.read_text("utf-8")))
-    template = compiled(config, settings, branch=["--production"])
-    return Deployment(template, packaged_bytes(template, deployer), config, settings, deployer)
+    with pytest.MonkeyPatch.context() as patch:
+        _deployer.put_on(patch)
+        template = compiled(config, settings, branch=["--production"])
+        package = packaged_bytes(template, _deployer.machine)
+    return Deployment(template, package, config, settings, _deployer.machine)

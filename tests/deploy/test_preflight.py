@@ -257,6 +257,7 @@ def test_the_command_prints_a_line_for_each_problem_and_deploys_nothing(tmp_path
 def test_a_branch_that_is_fit_is_said_to_be(
     deployer: Machine, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(deploy, "machine_from", lambda environment: deployer)
     monkeypatch.setattr(deploy, "in_template", lambda *given: [])  # where these tests run, the remote may have a token
     assert deploy.main(["--config", str(config), "--branch", "try", "--check", "--allow-uncommitted"]) == 0
     assert capsys.readouterr().out == "shelfsort.test.try.categorizeflow: fit to be deployed to namespace shelfsort\n"
@@ -281,8 +282,10 @@ def test_mistakes_in_the_settings_are_told_before_anything_else(
 
 
 def test_a_step_that_the_flow_does_not_have_is_refused(
-    deployer: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    deployer: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Metaflow, once imported, does not see another environment.
+    monkeypatch.setattr(deploy, "machine_from", lambda environment: deployer)
     path = tmp_path / "mine.toml"
     path.write_text(GOOD + "[deployment.steps]\njoins = { cpu = 2.0 }\n")
     assert deploy.main(["--config", str(path), "--production", "--allow-uncommitted"]) == 1

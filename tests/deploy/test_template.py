@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lib.deploy import compiled
-from lib.preflight import NAME_LENGTH
+from lib.preflight import NAME_LENGTH, Machine
 from lib.secretscan import secrets_in
 from lib.settings import ROOT
 from tests.deploy import crd_schema
@@ -107,7 +107,9 @@ def test_nothing_in_the_template_looks_like_a_secret(deployment: Deployment) -> 
     assert secrets_in(template, environment=deployment.machine.environment) == []
 
 
-def test_a_branch_is_deployed_beside_production_under_a_name_that_argo_takes(deployment: Deployment) -> None:
+def test_a_branch_is_deployed_beside_production_under_a_name_that_argo_takes(
+    deployment: Deployment, deployer: Machine
+) -> None:
     branch = "a_branch_whose_name_goes_on_for_longer_than_argo_likes"
     template = compiled(deployment.config, deployment.settings, branch=["--branch", branch])
     name = template["metadata"]["name"]
