@@ -2,10 +2,12 @@
 
 import csv
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from lib.errors import SettingsError
 from lib.settings import ROOT
+from lib.taxonomy import read_taxonomy
 
 LEXICON = ROOT / "config" / "lexicon"
 ENGLISH = "en"
@@ -46,9 +48,19 @@ class Entry:
     @property
     def mark(self) -> str:
         """What its English is marked with in Meanings."""
-        if self.kind == BRAND:
+        if self.kind == BRAND and not _speaks_always(self.category):
             return IS_BRAND
         return IS_PRODUCT if self.category and self.category not in FLAVOURS else IS_NEUTRAL
+
+
+@cache
+def _speaks_always(category: str) -> bool:
+    """Whether a brand of a category says what a product is, whatever food its name names: `Whiskas salmon`."""
+    if not category:
+        return False
+    taxonomy = read_taxonomy()
+    groups = ("household", "care", "goods", "special-food", "plant")
+    return category == "alcohol-free" or (category in taxonomy and taxonomy.group(category).id in groups)
 
 
 def read_entries(folder: Path = LEXICON) -> list[Entry]:
