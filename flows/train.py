@@ -68,7 +68,7 @@ class TrainFlow(FlowSpec):
         examples, self.sources = trainingdata.examples_of(given, seed=self.seed)
         self.counts = training.write_examples(examples, self.folder, limit=self.limit)
         self.model_name = self.called or folder(self.publish).uri.rstrip("/").rpartition("/")[2]
-        self.candidates = list(training.CANDIDATES)
+        self.candidates = list(training.CANDIDATES_OF_FILES if self.data else training.CANDIDATES)
         self.next(self.fit, foreach="candidates")
 
     @step

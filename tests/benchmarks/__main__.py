@@ -6,11 +6,12 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from tests.benchmarks import gold, memory, model, plan, reading
+from tests.benchmarks import gold, gpc, memory, model, plan, reading
 from tests.benchmarks.gold_names import HALVES
 
 BENCHMARKS = {
     "gold": gold.run,
+    "gpc": gpc.run,
     "memory": memory.run,
     "model": model.run,
     "plan": plan.run,

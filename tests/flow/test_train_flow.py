@@ -16,7 +16,7 @@ import pytest
 from lib.categorizing import Described, load_categorizer
 from lib.settings import ROOT
 from lib.taxonomy import read_taxonomy
-from lib.training import CANDIDATES
+from lib.training import CANDIDATES_OF_FILES
 from lib.wordcategorizer import WordCategorizer
 from tests.flow.running import environment
 
@@ -107,7 +107,7 @@ def test_a_run_publishes_the_best_candidate_with_its_figures(whole: tuple[Path, 
     assert (categorizer.name, categorizer.version) == ("shop", card["version"])
     assert categorizer.labels == card["labels"] == ["Bread", "Milk", "Tea"]
     assert card["seed"] == 3
-    assert [one["name"] for one in card["candidates"]] == [candidate.name for candidate in CANDIDATES]
+    assert [one["name"] for one in card["candidates"]] == [candidate.name for candidate in CANDIDATES_OF_FILES]
     assert card["metrics"]["validation"]["top1"] == max(one["top1"] for one in card["candidates"])
     assert best(categorizer, "Rye loaf", "skim milk 1 l", "MINT TEA") == ["Bread", "Milk", "Tea"]
 

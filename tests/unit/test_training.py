@@ -81,6 +81,14 @@ def test_the_lexicon_goes_into_the_model(data: str) -> None:
     assert best(content, "råg", "te") == ["Bread", "Tea"]
 
 
+def test_a_candidate_without_the_lexicon_reads_words_as_they_are(data: str) -> None:
+    found = training.fit_candidate(replace(SMALL, lexicon=False), data, name="small", seed=0)
+    categorizer = load_categorizer(found.uri)
+    assert isinstance(categorizer, WordCategorizer)
+    assert categorizer.content.lexicon.glossed(["Råg", "milk"]) == ["Råg", "milk"]
+    assert best(categorizer.content, "skim milk") == ["Milk"]
+
+
 def test_words_of_enough_english_examples_need_no_translation() -> None:
     table = examples().assign(name=lambda rows: rows["name"].str.replace("pita", "te"))
     assert training._english_words(table[table["split"] == "train"]).count("te") == 0
@@ -107,7 +115,7 @@ def test_a_published_card_holds_the_figures_of_validation_and_test(data: str, tm
     card = training.publish(found, data, str(tmp_path / "m"), name="mine", compare="", facts={"data": "made up"})
     assert card == json.loads((tmp_path / "m" / "card.json").read_text("utf-8"))
     assert (card["name"], card["labels"], card["data"]) == ("mine", ["Bread", "Milk", "Tea"], "made up")
-    assert card["candidate"] == {"name": "small", "epochs": 5, "hidden": 16}
+    assert card["candidate"] == {"name": "small", "epochs": 5, "hidden": 16, "lexicon": True}
     assert card["metrics"]["validation"] == found.validation
     assert {part: figures["products"] for part, figures in card["metrics"].items()} == {"validation": 42, "test": 42}
     products, truth, _ = training.read_split(data, "test")
@@ -180,11 +188,16 @@ def test_answers_above_a_threshold_are_right_as_often_as_was_asked() -> None:
         assert figures["answered"] == 0 or figures["answered_right"] >= precision - 0.03
 
 
+def rows_to_learn(names: list[str], labels: list[str], weights: list[float] | float) -> Any:
+    others = dict.fromkeys(COLUMNS[1:4], "")
+    return pd.DataFrame({"name": names, "label": labels, "weight": weights, "english": False, **others})
+
+
 def test_calibration_makes_confidence_the_share_that_is_right() -> None:
     # Nine "bun" in ten are bread, the tenth is tea; every "milk" is milk.
     names = ["bun"] * 100 + ["milk"] * 100 + ["tea"] * 100
     labels = (["Bread"] * 9 + ["Tea"]) * 10 + ["Milk"] * 100 + ["Tea"] * 100
-    train = pd.DataFrame({"name": names, "label": labels, "weight": 1.0, "descriptions": "", "english": False})
+    train = rows_to_learn(names, labels, 1.0)
     content = training.fit(replace(SMALL, epochs=30), train, Described(names), labels, seed=0)
     bun, milk, _ = WordCategorizer("", content).categorize(Described(["bun", "milk", "tea"])).confidences
     assert bun[0] == pytest.approx(0.9, abs=0.05)
@@ -195,7 +208,7 @@ def test_weights_decide_between_labels_of_the_same_name() -> None:
     names, labels = ["bun"] * 40 + ["milk"] * 40 + ["tea"] * 40, ["Bread", "Tea"] * 20 + ["Milk"] * 40 + ["Tea"] * 40
     for heavy in ("Bread", "Tea"):
         weights = [10.0 if label == heavy else 1.0 for label in labels]
-        train = pd.DataFrame({"name": names, "label": labels, "weight": weights, "descriptions": "", "english": False})
+        train = rows_to_learn(names, labels, weights)
         content = training.fit(replace(SMALL, epochs=30), train, Described(["milk"]), ["Milk"], seed=0)
         assert best(content, "bun") == [heavy]
 
@@ -214,10 +227,11 @@ def test_another_column_gets_a_weight_where_it_helps_and_none_where_it_does_not(
     assert fitted(examples()).weights == {}
 
 
-def test_descriptions_are_learned_from_too() -> None:
+@pytest.mark.parametrize("kind", ["customer_categories", "brands", "descriptions"])
+def test_other_texts_are_learned_from_too(kind: str) -> None:
     table = examples(wrong=0)
     assert not WordCategorizer("", fitted(table)).categorize(Described(["sencha"])).confidences.any()
-    told = table.assign(descriptions=table["label"].map({"Bread": "", "Milk": "", "Tea": "sencha leaves"}))
+    told = table.assign(**{kind: table["label"].map({"Bread": "", "Milk": "", "Tea": "sencha leaves"})})
     content = fitted(told)
     answers = WordCategorizer("", content).categorize(Described(["sencha"]))
     assert best(content, "sencha") == ["Tea"] and answers.confidences[0, 0] > 0.5
