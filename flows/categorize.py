@@ -3,6 +3,7 @@
 python flows/categorize.py run --source products.csv
 python flows/categorize.py run --source s3://bucket/products.parquet --output s3://bucket/results
 python flows/categorize.py --config settings my.toml run --source products.csv.gz
+python flows/categorize.py run --job-id UUID      # of a job that `python -m lib.jobs submit` has taken on
 python flows/categorize.py run --help
 python flows/categorize.py card view end
 """
@@ -19,6 +20,7 @@ from metaflow import Config, FlowSpec, Parameter, card, current, package_sources
 
 from lib import entry, settings  # noqa: E402
 from lib.entry import one_line_errors  # noqa: E402
+from lib.jobruns import job_step  # noqa: E402
 from lib.pods import deployable, workers  # noqa: E402
 
 
@@ -33,51 +35,62 @@ class CategorizeFlow(FlowSpec):
     output = Parameter("output", default="results", help="Folder or s3:// prefix that gets a folder for each job.")
     profile = Parameter("profile", default="", help="Customer whose config/profiles/CUSTOMER.toml says how to read it.")
     columns = Parameter("columns", default="", help="Columns told, not found: name=HEADER,gtin=HEADER.")
-    job_id = Parameter("job-id", default="", help="UUID of the job to run again; a new one if left out.")
+    job_id = Parameter("job-id", default="", help="UUID of the job to run (again); a new one if left out.")
 
     @step
-    @one_line_errors
+    @job_step
     def start(self):
         """Check everything, stage the source's rows as shards, and plan the batches."""
+        from lib.jobruns import order_of, planned
         from lib.planning import plan_import
-        from lib.profiles import profile_of
         from lib.reporting import now
 
         self.started = now()
-        self.plan = plan_import(
-            self.source,
+        order = order_of(
+            source=self.source,
             output=self.output,
             job_id=self.job_id,
-            settings=settings.settings_of(self.config),
-            cores=workers(self.config),
-            profile=profile_of(self.profile, columns=self.columns),
+            profile=self.profile,
+            columns=self.columns,
+            config=self.config,
+            run=f"{current.flow_name}/{current.run_id}",
         )
-        print(self.plan.announcement())
+        self.attempt, self.chosen = order.attempt, order.settings
+        self.plan = plan_import(
+            order.source,
+            output=order.output,
+            job_id=order.job_id,
+            settings=settings.settings_of(self.chosen),
+            cores=workers(self.config),
+            profile=order.profile,
+        )
+        planned(self.plan, self.attempt, run=f"{current.flow_name}/{current.run_id}", config=self.config)
+        print(self.plan.announcement(submitted=self.attempt is not None))
         self.batches = list(self.plan.batches)
         self.next(self.categorize, foreach="batches")
 
     @step
-    @one_line_errors
+    @job_step
     def categorize(self):
         """Parse, validate, transform and categorize one batch."""
         from lib.processing import process_batch
 
-        self.result = process_batch(self.input, plan=self.plan, settings=settings.settings_of(self.config))
+        self.result = process_batch(self.input, plan=self.plan, settings=settings.settings_of(self.chosen))
         self.next(self.join)
 
     @step
-    @one_line_errors
+    @job_step
     def join(self, inputs):
         """Account for every row and write the files of results."""
         from lib.joining import join_batches
 
         self.results = [task.result for task in inputs]
-        self.merge_artifacts(inputs, include=["plan", "started"])
+        self.merge_artifacts(inputs, include=["plan", "started", "attempt", "chosen"])
         self.joined = join_batches(self.plan, self.results)
         self.next(self.load_catalog)
 
     @step
-    @one_line_errors
+    @job_step
     def load_catalog(self):
         """Import the results into the catalog in one transaction."""
         from lib.catalog import import_results
@@ -86,7 +99,7 @@ class CategorizeFlow(FlowSpec):
 
         self.catalog = import_results(
             folder(self.plan.output_uri),
-            url=settings.settings_of(self.config).catalog_url,
+            url=settings.settings_of(self.chosen).catalog_url,
             job_id=self.plan.job_id,
             tables=lambda: catalog_tables(self.joined, folder(self.plan.job_uri)),
             fingerprint=self.joined.rows.sha256,
@@ -95,18 +108,20 @@ class CategorizeFlow(FlowSpec):
 
     @card(type="blank")
     @step
-    @one_line_errors
+    @job_step
     def end(self):
         """Write the report, show it as a card, and say where the results are."""
         from lib.cards import report_card
+        from lib.jobruns import succeeded
         from lib.reporting import build_report, finish_job, summary
 
-        config = settings.settings_of(self.config)
+        config = settings.settings_of(self.chosen)
         self.report = build_report(
             self.plan, self.results, self.joined, catalog=self.catalog, settings=config, started=self.started
         )
         current.card.extend(report_card(self.report))
         finish_job(self.plan, self.report, keep_shards=config.keep_shards)
+        succeeded(self.attempt, self.report, config=self.config)
         print(summary(self.report))
 
 

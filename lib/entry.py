@@ -13,6 +13,7 @@ from metaflow.util import get_username
 
 from lib import settings
 from lib.errors import SettingsError, ShelfsortError
+from lib.processes import cores as cores  # noqa: PLC0414 (for others)
 
 
 class Refused(MetaflowException):
@@ -34,13 +35,6 @@ def one_line_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def cores() -> int:
-    """The processor cores this process may use, containers' CPU limits included; at least 1."""
-    from joblib import cpu_count
-
-    return max(1, int(cpu_count()))
-
-
 def main(flow: Callable[[], Any]) -> None:
     """Run a flow's command line with what a fresh machine lacks, and check a settings file given on it first."""
     # Metaflow refuses to run as root or where no user name is set, as in most containers. It has read
@@ -60,7 +54,19 @@ def main(flow: Callable[[], Any]) -> None:
     except SettingsError as error:
         sys.exit(f"Shelfsort: {error}")
     sys.unraisablehook = _without_abandoned_archives
-    flow()
+    _run(flow)
+
+
+def _run(flow: Callable[[], Any]) -> None:
+    # Not above, as jobruns imports this module.
+    from lib.jobruns import hold, submitted_job
+
+    job_id = submitted_job(sys.argv)
+    if not job_id:
+        flow()
+        return
+    files = _values(sys.argv, "--config", "settings")
+    hold(job_id, flow, config=settings.parse(Path(files[-1]).read_text("utf-8") if files else ""))
 
 
 def _without_abandoned_archives(unraisable: Any) -> None:

@@ -6,7 +6,9 @@
     ├── ModelError            a categorizer that is missing, damaged or of another format
     ├── StorageError          a folder or bucket that cannot be read or written
     ├── AccountingError       rows of the source that the results do not account for, or twice
-    └── CatalogError          the database did not take the results
+    ├── CatalogError          the database did not take the results
+    └── JobError              an import job that is not known, or not in a state for what is asked
+        └── AlreadyImported   the same customer's same file is a job already
 
 A bad *row* is never an exception: it becomes a rejected row with its reasons (see records.Reason).
 """
@@ -41,3 +43,15 @@ class AccountingError(ShelfsortError):
 
 class CatalogError(ShelfsortError):
     """The catalog's database cannot be reached or refused the import."""
+
+
+class JobError(ShelfsortError):
+    """An import job is not known, or not in a state for what is asked of it."""
+
+
+class AlreadyImported(JobError):
+    """The same customer has submitted the same content before; `job_id` is that job's."""
+
+    def __init__(self, message: str, *, job_id: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id

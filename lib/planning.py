@@ -6,7 +6,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib.batching import batch_count, plan_batches
 from lib.categorizing import load_categorizer
@@ -25,6 +25,9 @@ from lib.settings import Settings
 from lib.shards import Source, Staged
 from lib.storage import Folder, check_writable, folder
 
+if TYPE_CHECKING:
+    from lib.reading import ReadingOptions
+
 
 @dataclass(frozen=True)
 class ImportPlan:
@@ -39,12 +42,15 @@ class ImportPlan:
     results_key: str  # a hash of everything that a batch's result depends on, but which batch it is
     usage: dict[str, Any] | None = None  # of a slow model's first question, as JSON
 
-    def announcement(self) -> str:
+    def announcement(self, *, submitted: bool = False) -> str:
         """What is about to happen, and how to go on should it be interrupted."""
         batches = "1 batch" if len(self.batches) == 1 else f"{len(self.batches)} batches"
+        again = (
+            f"python -m lib.jobs retry {self.job_id}" if submitted else f"the same command with --job-id {self.job_id}"
+        )
         return (
             f"job {self.job_id}: {self.staged.rows:,} rows in {batches}, results to {self.job_uri}\n"
-            f"interrupted? the same command with --job-id {self.job_id} goes on with what is missing"
+            f"interrupted? {again} goes on with what is missing"
         )
 
 
@@ -59,8 +65,6 @@ def plan_import(
     # Not above: every batch's task imports this module for the plan, and needs neither readers nor SQLAlchemy, which
     # takes longer than the rest.
     from lib.catalog import check as check_catalog
-    from lib.nested import RecordLimits
-    from lib.reading import ReadingOptions
     from lib.staging import stage
 
     if not source:
@@ -84,13 +88,7 @@ def plan_import(
             source,
             job=job,
             understand=lambda table, given: _understood(table, given, job=job, job_id=job_id),
-            options=ReadingOptions(
-                member=profile.member,
-                sheet=profile.sheet,
-                blank_lines=settings.reading.blank_lines,
-                limits=settings.reading.limits(),
-                record_limits=RecordLimits(columns=settings.reading.columns),
-            ),
+            options=reading_options(profile, settings),
             told=profile.columns,
         )
     except ShelfsortError:
@@ -108,6 +106,20 @@ def plan_import(
         batches=tuple(plan_batches(list(staged.shards), count=count)),
         results_key=_results_key(staged, categorizer.version, settings),
         usage=first_question.as_json() if first_question else None,
+    )
+
+
+def reading_options(profile: Profile, settings: Settings) -> "ReadingOptions":
+    """What is said of a file in advance, and how much of it is too much, for open_source."""
+    from lib.nested import RecordLimits
+    from lib.reading import ReadingOptions
+
+    return ReadingOptions(
+        member=profile.member,
+        sheet=profile.sheet,
+        blank_lines=settings.reading.blank_lines,
+        limits=settings.reading.limits(),
+        record_limits=RecordLimits(columns=settings.reading.columns),
     )
 
 

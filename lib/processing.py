@@ -18,6 +18,7 @@ from lib.choosing import chosen, usage_of
 from lib.errors import ModelError
 from lib.planning import ImportPlan
 from lib.products import to_products
+from lib.progress import reporting
 from lib.records import Batch, BatchResult, Outcome, Shard
 from lib.results import batch_schema
 from lib.settings import Settings
@@ -27,6 +28,12 @@ from lib.storage import Folder, folder
 
 def process_batch(batch: Batch, *, plan: ImportPlan, settings: Settings) -> BatchResult:
     """Process a batch, or find it processed by an earlier run of the same job, and say what it came to."""
+    with reporting(batch, plan=plan) as results:
+        results.append(_processed(batch, plan=plan, settings=settings))
+    return results[0]
+
+
+def _processed(batch: Batch, *, plan: ImportPlan, settings: Settings) -> BatchResult:
     started = time.monotonic()
     job = folder(plan.job_uri)
     name = f"{SHARDS}/{plan.results_key}-{batch.first_row:010d}-{batch.rows}-results.parquet"

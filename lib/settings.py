@@ -116,6 +116,13 @@ class RemoteSettings(_Section):
         return str(ROOT / Path(self.cache).expanduser()) if self.cache else ""
 
 
+class JobSettings(_Section):
+    """Where import jobs run."""
+
+    runner: Literal["local", "argo"]
+    template: Annotated[str, Field(min_length=1)]
+
+
 class Settings(_Section):
     """All settings; the meaning of each key stands in config/default.toml."""
 
@@ -129,6 +136,7 @@ class Settings(_Section):
     validation: ValidationSettings
     remote: RemoteSettings
     deployment: DeploymentSettings
+    jobs: JobSettings
 
     @property
     def catalog_url(self) -> str:
@@ -147,6 +155,17 @@ def parse(text: str) -> dict[str, Any]:
     Raises SettingsError with the first mistake.
     """
     return settings_of(_merged(_toml(DEFAULT_FILE.read_text("utf-8")), _toml(text))).model_dump(mode="json")
+
+
+def snapshot(settings: Settings) -> dict[str, Any]:
+    """Settings to be kept with a job: all but where it runs and where the catalog is, which may be secret."""
+    return settings.model_dump(mode="json", exclude={"database_url", "deployment"})
+
+
+def restored(kept: Mapping[str, Any], *, database_url: str) -> dict[str, Any]:
+    """A snapshot's settings on this machine, with the defaults of keys that are younger than it."""
+    values = _merged(_merged(_toml(DEFAULT_FILE.read_text("utf-8")), kept), {"database_url": database_url})
+    return settings_of(values).model_dump(mode="json")
 
 
 def settings_of(values: Mapping[str, Any]) -> Settings:

@@ -1,0 +1,150 @@
+"""Taking a customer's file on: copied into the job's folder once it is known to be readable; or only looked at."""
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from lib.columns import match_columns
+from lib.corrections import is_rejected_file
+from lib.errors import SourceError, StorageError
+from lib.profiles import Profile
+from lib.records import FIELDS, Batch, Outcome
+from lib.settings import Settings
+from lib.storage import Folder, folder, split_uri
+
+SOURCE_FOLDER = "source"
+COPIED_AT_ONCE = 1 << 20  # bytes
+SAMPLE_PRODUCTS = 5
+SAMPLE_ROWS = 2000  # processed by a dry run, for the sample and the time they take
+# What a job takes beside reading and categorizing, measured on two cores: the flow's five or more tasks, and joining,
+# writing and importing its rows.
+FLOW_SECONDS = 12
+JOINED_ROWS_A_SECOND = 100_000
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A source in the job's folder."""
+
+    uri: str  # where it came from
+    name: str  # in the job's folder
+    sha256: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a submission would do."""
+
+    source: str
+    rows: int
+    decisions: tuple[str, ...]  # what was understood of the file, a sentence each
+    header: tuple[str, ...]
+    columns: tuple[dict[str, Any], ...]  # field, header, reason, confidence
+    sample: tuple[dict[str, Any], ...]  # the first products with their categories
+    outcomes: dict[str, int]  # of the first SAMPLE_ROWS rows
+    batches: tuple[int, ...]  # rows of each
+    runner: str
+    output: str
+    seconds: float  # estimated
+
+
+def take_in(source: str, *, job: Folder, profile: Profile, settings: Settings) -> Copied:
+    """Copy the source into the job's folder, hashing it on the way, unless it cannot be read.
+
+    It is opened, its columns are matched and its first rows read; damage further on is found by the run. Raises
+    SourceError for what is missing or not readable as products, StorageError when the folder can't be written; nothing
+    is left of it then.
+    """
+    from lib.planning import reading_options
+    from lib.reading import open_source
+
+    place, name = split_uri(source)
+    shown = place.uri_of(name)
+    copy = f"{SOURCE_FOLDER}/{Path(name).name}"
+    digest, size = hashlib.sha256(), 0
+    try:
+        with _opened(place, name) as path, job.writing(copy) as target:
+            with path.open("rb") as given, target.open("wb") as taken:
+                while block := given.read(COPIED_AT_ONCE):
+                    digest.update(block)
+                    size += taken.write(block)
+            with open_source(target, name=shown, options=reading_options(profile, settings)) as table:
+                if is_rejected_file(table.header):
+                    raise SourceError(
+                        f"{shown}: these are rejected rows of a job; correct them under the same job: "
+                        f"python flows/categorize.py run --source {name} --job-id UUID"
+                    )
+                match_columns(table.header, source=shown, sample=table.sample, told=profile.columns)
+                if not any(chunk.num_rows for chunk in table.chunks()):
+                    raise SourceError(f"{shown}: there is a header but no products below it; send a file with products")
+    except BaseException:
+        with suppress(StorageError):
+            job.delete("")
+        raise
+    return Copied(shown, copy, digest.hexdigest(), size)
+
+
+def try_out(source: str, *, output: str, profile: Profile, settings: Settings, cores: int) -> DryRun:
+    """Read the whole source, process its first rows, and say what a job of it would be; leaves nothing behind.
+
+    Raises a ShelfsortError for whatever would make the job fail later.
+    """
+    from lib.planning import plan_import
+    from lib.processing import process_batch
+
+    with tempfile.TemporaryDirectory(prefix="shelfsort-") as temporary:
+        began = time.monotonic()
+        plan = plan_import(source, output=temporary, job_id="", settings=settings, cores=cores, profile=profile)
+        reading = time.monotonic() - began
+        staged = plan.staged
+        count = min(staged.rows, SAMPLE_ROWS)
+        shards = tuple(shard for shard in staged.shards if shard.first_row < count)
+        # The model is loaded by now; what remains is the work.
+        result = process_batch(Batch(0, 0, count, shards), plan=plan, settings=settings)
+        with folder(plan.job_uri).reading(result.shard.name) as path:
+            rows = pq.read_table(path)
+        sample = [_shown(row) for row in rows.to_pylist() if row["outcome"] != Outcome.REJECTED]
+    at_once = min(cores, len(plan.batches))
+    work = staged.rows / count * result.seconds / at_once + staged.rows / JOINED_ROWS_A_SECOND
+    return DryRun(
+        source=staged.source.uri,
+        rows=staged.rows,
+        decisions=staged.decisions,
+        header=tuple(staged.header),
+        columns=tuple(
+            {"field": one.field, "header": one.header, "reason": one.reason, "confidence": one.confidence}
+            for one in staged.columns
+        ),
+        sample=tuple(sample[:SAMPLE_PRODUCTS]),
+        outcomes=result.outcomes,
+        batches=tuple(batch.rows for batch in plan.batches),
+        runner=settings.jobs.runner,
+        output=folder(output).uri,
+        seconds=round(FLOW_SECONDS + reading + work, 1),
+    )
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A processed row as people look at it: line, what was read of the product, and its category."""
+    fields = {name: row.get(f"product_{name}") for name in FIELDS}
+    known = {name: value for name, value in fields.items() if value not in (None, "")}
+    return {"line": row["line"], **known, "category": row["category"], "confidence": row["confidence"]}
+
+
+@contextmanager
+def _opened(place: Folder, name: str) -> Iterator[Path]:
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(place.reading(name))
+        except StorageError as error:
+            advice = "; check the path or URI of the source" if "no such" in str(error) else ""
+            raise SourceError(f"{error}{advice}") from None
+        yield path

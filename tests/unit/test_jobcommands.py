@@ -1,0 +1,123 @@
+"""The command line of import jobs, without runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from lib import jobs
+from lib.jobcommands import app
+from lib.jobstore import JobStore, store_url
+from lib.settings import ROOT
+
+SAMPLE = ROOT / "tests" / "golden" / "sample" / "products.csv"
+COMMANDS = ("submit", "status", "list", "report", "cancel", "retry", "rejected")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lib.jobrunners.LocalRunner.start", lambda self, job, store: None)
+
+
+def called(folder: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["--output", str(folder / "results"), *arguments])
+
+
+def as_json(folder: Path, *arguments: str) -> Any:
+    done = called(folder, *arguments, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_and_speaks_json(command: str) -> None:
+    done = CliRunner().invoke(app, [command, "--help"])
+    assert done.exit_code == 0
+    assert "--json" in done.stdout
+
+
+def test_a_job_is_submitted_listed_shown_and_cancelled(tmp_path: Path) -> None:
+    job = as_json(tmp_path, "submit", str(SAMPLE), "--customer", "acme")
+    assert [one["id"] for one in as_json(tmp_path, "list")] == [job["id"]]
+    assert as_json(tmp_path, "list", "--customer", "other") == []
+    told = as_json(tmp_path, "status", job["id"])
+    assert (told["phase"], told["job"]["customer"]) == ("waiting", "acme")
+    shown = called(tmp_path, "status", job["id"]).stdout
+    assert "submitted (waiting)" in shown
+    assert str(SAMPLE) in shown
+    assert as_json(tmp_path, "cancel", job["id"])["status"] == "cancelled"
+    assert as_json(tmp_path, "retry", job["id"])["status"] == "submitted"
+    lines = called(tmp_path, "list").stdout
+    assert job["id"] in lines
+    assert "products.csv" in lines
+
+
+def test_a_mistake_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    for arguments in (["list"], ["submit", "nowhere.csv"], ["--config", "nowhere.toml", "list"]):
+        done = called(tmp_path, *arguments)
+        assert done.exit_code == 1
+        assert done.stdout == ""
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("shelfsort: ")
+
+
+def test_a_file_that_was_imported_says_so(tmp_path: Path) -> None:
+    job = as_json(tmp_path, "submit", str(SAMPLE))
+    done = called(tmp_path, "submit", str(SAMPLE))
+    assert done.exit_code == 1
+    assert f"the same content is job {job['id']}" in done.stderr
+    assert as_json(tmp_path, "submit", str(SAMPLE), "--again")["id"] != job["id"]
+
+
+def test_a_dry_run_says_what_would_be_done_and_leaves_nothing(tmp_path: Path) -> None:
+    done = called(tmp_path, "submit", str(SAMPLE), "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "502 rows" in done.stdout
+    assert "'Product name' is the name, because" in done.stdout
+    assert "1 batch (local)" in done.stdout
+    found = as_json(tmp_path, "submit", str(SAMPLE), "--dry-run")
+    assert (found["rows"], found["batches"], len(found["sample"])) == (502, [502], 5)
+    assert sum(found["outcomes"].values()) == 502
+    assert found["seconds"] > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_refuses_what_a_job_would_fail_of(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"id;price\n1;2\n")
+    done = called(tmp_path, "submit", str(tmp_path / "a.csv"), "--dry-run")
+    assert done.exit_code == 1
+    assert "no column is known to hold the product's name" in done.stderr
+
+
+def test_watching_ends_with_the_job_and_tells_how(tmp_path: Path) -> None:
+    job = as_json(tmp_path, "submit", str(SAMPLE))
+    called(tmp_path, "cancel", job["id"])
+    done = called(tmp_path, "status", job["id"], "--watch", "--json")
+    assert done.exit_code == 1
+    assert [json.loads(line)["phase"] for line in done.stdout.splitlines()] == ["cancelled"]
+    assert "cancelled" in called(tmp_path, "status", job["id"], "--watch").stdout
+
+
+def test_shells_complete_the_uuids_of_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = as_json(tmp_path, "submit", str(SAMPLE))
+    monkeypatch.setenv("SHELFSORT_OUTPUT", str(tmp_path / "results"))
+    words = {"COMP_WORDS": f"shelfsort status {job['id'][:4]}", "COMP_CWORD": "2"}
+    done = CliRunner().invoke(app, [], prog_name="shelfsort", env={"_SHELFSORT_COMPLETE": "complete_bash", **words})
+    assert job["id"] in done.stdout
+
+
+def test_the_rejected_rows_and_the_report_are_those_of_the_files(tmp_path: Path) -> None:
+    job = as_json(tmp_path, "submit", str(SAMPLE))
+    home = tmp_path / "results" / job["id"]
+    (home / "rejected.csv").write_text("\ufeffline,Name,reasons,explanation,job_id\n7,,missing-name,No name.,x\n")
+    report = {"rows": 1, "categorized": 0, "review": 0, "rejected": 1, "files": {"rejected.csv": "here"}}
+    (home / "report.json").write_text(json.dumps(report))
+    store = JobStore(store_url(jobs._defaults(), str(tmp_path / "results")))
+    store.begin(job["id"], owner="gone", seconds=0)
+    assert as_json(tmp_path, "status", job["id"])["job"]["status"] == "succeeded"
+    assert as_json(tmp_path, "report", job["id"]) == report
+    row = json.loads(called(tmp_path, "rejected", job["id"], "--json").stdout)
+    assert row == {"line": "7", "Name": "", "reasons": "missing-name", "explanation": "No name.", "job_id": "x"}
+    assert "1 rows; all of them in here" in called(tmp_path, "rejected", job["id"]).stdout

@@ -1,0 +1,98 @@
+"""lib.progress: what batches write of themselves and what is read of it, on a folder and on S3."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lib.planning import ImportPlan
+from lib.progress import ProgressReader, announce, reporting
+from lib.records import Batch, BatchResult, Shard
+from lib.shards import Source, Staged
+from lib.storage import folder
+
+STAGED = Staged(
+    source=Source("a.csv", "", 1),
+    format={},
+    decisions=(),
+    header=[],
+    header_line=1,
+    columns=(),
+    rows=30,
+    rows_with_extra_cells=0,
+    blank_lines=0,
+    shards=(),
+    ledger=Shard("", 0, 30, ""),
+)
+BATCHES = (Batch(0, 0, 10, ()), Batch(1, 10, 10, ()), Batch(2, 20, 10, ()))
+
+
+@pytest.fixture(params=["local", "s3"])
+def plan(request: pytest.FixtureRequest, tmp_path: Path) -> ImportPlan:
+    uri = str(tmp_path) if request.param == "local" else str(request.getfixturevalue("bucket")) + "/job"
+    return ImportPlan("job", uri, uri, STAGED, {}, BATCHES, "key")
+
+
+def finish(batch: Batch, plan: ImportPlan, *, reused: bool = False) -> None:
+    with reporting(batch, plan=plan) as results:
+        outcomes = {"categorized": 7, "review": 2, "rejected": 1}
+        results.append(BatchResult(batch.number, Shard("", 0, 10, ""), outcomes, 1.0, reused=reused))
+
+
+def test_batches_are_counted_by_state_and_rows_by_outcome(plan: ImportPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(100, 200, 2))
+    monkeypatch.setattr("lib.progress.time.time", lambda: float(next(clock)))
+    reader = ProgressReader(folder(plan.job_uri))
+    assert reader.read(attempt=1) is None
+    announce(plan)
+    first = reader.read(attempt=1)
+    assert first is not None
+    assert (first.pending, first.running, first.rows, first.rows_a_second, first.seconds_left) == (3, 0, 30, None, None)
+    finish(BATCHES[0], plan)
+    with reporting(BATCHES[1], plan=plan):
+        now = reader.read(attempt=1)
+        assert now is not None
+        assert (now.pending, now.running, now.succeeded, now.failed) == (1, 1, 1, 0)
+        assert now.outcomes == {"categorized": 7, "review": 2, "rejected": 1}
+        # The first batch began at 100 and ended at 102, the second began at 104, and it is 106.
+        assert (now.rows_done, now.seconds, now.rows_a_second) == (10, 6.0, 10 / 6)
+        assert now.seconds_left == pytest.approx(12)
+
+
+def test_a_batch_that_fails_says_so(plan: ImportPlan) -> None:
+    announce(plan)
+    with pytest.raises(MemoryError), reporting(BATCHES[0], plan=plan):
+        raise MemoryError
+    now = ProgressReader(folder(plan.job_uri)).read(attempt=1)
+    assert now is not None
+    assert (now.failed, now.pending, now.rows_done) == (1, 2, 0)
+
+
+def test_rows_of_an_earlier_run_count_as_done_but_not_for_the_rate(plan: ImportPlan) -> None:
+    announce(plan)
+    finish(BATCHES[0], plan, reused=True)
+    now = ProgressReader(folder(plan.job_uri)).read(attempt=1)
+    assert now is not None
+    assert (now.rows_done, now.rows_reused, now.rows_a_second) == (10, 10, None)
+
+
+def test_another_attempt_begins_anew(plan: ImportPlan) -> None:
+    announce(plan)
+    reader = ProgressReader(folder(plan.job_uri))
+    with pytest.raises(ValueError, match="broken"), reporting(BATCHES[0], plan=plan):
+        raise ValueError("broken")
+    finish(BATCHES[1], plan)
+    assert reader.read(attempt=1) is not None
+    announce(replace(plan, results_key="other"), attempt=2)
+    assert reader.read(attempt=1) is None
+    now = reader.read(attempt=2)
+    assert now is not None
+    assert (now.pending, now.succeeded, now.failed) == (3, 0, 0)
+
+
+def test_a_file_that_is_cut_off_counts_as_not_begun(plan: ImportPlan) -> None:
+    announce(plan)
+    folder(plan.job_uri).write_bytes("shards/progress/key-0000.json", b'{"state": "succ')
+    now = ProgressReader(folder(plan.job_uri)).read(attempt=1)
+    assert now is not None
+    assert now.pending == 3
