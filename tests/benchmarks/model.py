@@ -142,7 +142,10 @@ class FastText:
         fasttext = importlib.import_module(self.needs)
         labels = sorted(set(data["train"][1]))
         numbers = {label: number for number, label in enumerate(labels)}
-        lines = [f"__label__{numbers[label]} {_plain(name)}\n" for name, label in zip(*data["train"], strict=True)]
+        lines = [
+            f"__label__{numbers[label]} {name}\n"
+            for name, label in zip(_plain(data["train"][0]), data["train"][1], strict=True)
+        ]
         (folder / "train.txt").write_text("".join(lines))
         settings = {"lr": 0.5, "epoch": 15, "dim": 100, "minn": 3, "maxn": 6, "wordNgrams": 2, "bucket": 500_000}
         again = {setting: settings[setting] for setting in ("lr", "epoch")}
@@ -160,7 +163,7 @@ class FastText:
 
         def scores(texts: list[str]) -> Odds:
             # The likeliest label alone: more would only make it slower.
-            labels, chances = made.predict([_plain(text) for text in texts], k=1)
+            labels, chances = made.predict(_plain(texts), k=1)
             result = np.zeros((len(texts), len(self.labels)))
             best = [int(label[0].removeprefix("__label__")) if label else 0 for label in labels]
             result[np.arange(len(texts)), best] = [float(chance[0]) if len(chance) else 0.0 for chance in chances]
@@ -169,10 +172,11 @@ class FastText:
         return scores
 
 
-def _plain(text: str) -> str:
+def _plain(texts: list[str]) -> list[str]:
     from lib.wordterms import split_words
 
-    return " ".join(word for word in split_words([text]) if word.isalnum())
+    words = " ".join(word for word in split_words(texts) if word == "\0" or word.isalnum())
+    return [text.strip() for text in words.split("\0")[1:-1]]
 
 
 def _svc() -> Any:
