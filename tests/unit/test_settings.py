@@ -11,7 +11,7 @@ from lib.settings import ROOT, check_file, parse, settings_of
 def test_the_default_file_holds_every_key() -> None:
     settings = settings_of(parse(""))
     assert settings.batches.most == 96
-    assert settings.model_uri == str(ROOT / "lib/models/usda-branded")
+    assert settings.model_uri == str(ROOT / "lib/models/carbon")
 
 
 def test_another_file_gives_only_what_differs() -> None:
