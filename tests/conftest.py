@@ -1,5 +1,6 @@
 """Fixtures that any test may use; services start at their first use and stop with the test process."""
 
+import csv
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,14 @@ _numbers = itertools.count(1)
 hypothesis.settings.register_profile("default", max_examples=1000, deadline=None)
 hypothesis.settings.register_profile("fuzz", max_examples=100_000, deadline=None)
 hypothesis.settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def _usual_csv_limit() -> Iterator[None]:
+    """The csv module's limit is the whole process's: a test that lowers ours would refuse the next one's tables."""
+    limit = csv.field_size_limit()
+    yield
+    csv.field_size_limit(limit)
 
 
 @dataclass(frozen=True)
