@@ -9,7 +9,7 @@ from tests.flow.running import SAMPLE, command, run
 from tests.llm_server import serving, status
 
 SECRET = "sk-very-secret-0123456789"
-JUDGED = "Soda"  # a label of the shipped model
+JUDGED = "soft-drinks"  # a label of the shipped model
 
 
 def test_parallel_batches_ask_and_a_second_job_finds_every_answer(
