@@ -61,6 +61,8 @@ class Correction:
         Raises SourceError for a line that the job does not have or has not rejected, and when nothing differs.
         """
         missing, changed = set(self.cells), 0
+        header = self.facts.header
+        columns = dict(zip(result_headers(header), cell_columns(header), strict=True))
         for rows in row_groups(job):
             here = pa.array([key in self.cells for key in _keys(rows)], pa.bool_())
             handed_in = rows.filter(here).to_pylist()
@@ -69,26 +71,24 @@ class Correction:
             if refused:
                 what = "was not rejected" if len(refused) == 1 else "were not rejected"
                 raise SourceError(f"{self.uri}: line {_shown(refused)} of the job {what}; take it out of the file")
-            renewed = [self._renewed(row) for row in handed_in]
+            renewed = [self._renewed(row, columns) for row in handed_in]
             kept = [row for row in renewed if row is not None]
             changed += len(kept)
-            yield from _chunks(kept, len(self.facts.header))
+            yield from _chunks(kept, len(columns))
         if missing:
             lines = sorted(line for _, line in missing)
             raise SourceError(f"{self.uri}: line {_shown(lines)} is no row of the job's; take it out of the file")
         if not changed:
             raise SourceError(f"{self.uri}: every row is as the job rejected it; correct cells and submit it again")
 
-    def _renewed(self, row: dict[str, Any]) -> dict[str, Any] | None:
-        """A row of the job's with its corrected cells; None where nothing is new."""
+    def _renewed(self, row: dict[str, Any], columns: dict[str, str]) -> dict[str, Any] | None:
+        """A row of the job's with its corrected cells; None where nothing is new. Columns: header -> cells' column."""
         given = self.cells[_key(row)]
-        names = cell_columns(self.facts.header)
-        headers = result_headers(self.facts.header)
-        cells = [_corrected(given.get(header), row[name]) for header, name in zip(headers, names, strict=True)]
+        cells = [_corrected(given.get(header), row[name]) for header, name in columns.items()]
         was = BETWEEN.join(row["extra"] or ())
         beyond = _corrected(given.get("extra_cells"), was)
         extra = (row["extra"] or []) if beyond == was else [cell for cell in beyond.split(BETWEEN) if cell]
-        if cells == [row[name] for name in names] and beyond == was and row["correction"] != self.sha256:
+        if cells == [row[name] for name in columns.values()] and beyond == was and row["correction"] != self.sha256:
             return None
         return {"line": row["line"], "sheet": row["sheet"], "cells": cells, "extra": extra}
 

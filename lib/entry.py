@@ -13,7 +13,7 @@ from metaflow.util import get_username
 
 from lib import settings
 from lib.errors import SettingsError, ShelfsortError
-from lib.processes import cores as cores  # noqa: PLC0414 (for others)
+from lib.processes import cores
 
 
 class Refused(MetaflowException):

