@@ -1,6 +1,7 @@
 """A deployment compiled once for all tests here, through Metaflow, with its code package on a real S3 server."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,15 @@ from typing import Any
 import pytest
 
 from lib.deploy import compiled, packaged_bytes
+from lib.importjob import ImportJob
 from lib.preflight import Machine
 from lib.settings import ROOT, Settings, parse, settings_of
+from tests import services
 from tests.conftest import S3Server
+from tests.deploy import walk
+from tests.deploy.cluster import Imports, Outcome, local_outcome
+from tests.deploy.faults import DatabaseProxy, s3_proxy
+from tests.flow.running import SAMPLE, run
 
 BUCKET = "deployments"
 IMAGE = f"registry.example.com/shelfsort@sha256:{'5e1f' * 16}"
@@ -91,3 +98,84 @@ def deployment(_deployer: Deployer, config: Path) -> Deployment:
         template = compiled(config, settings, branch=["--production"])
         package = packaged_bytes(template, _deployer.machine)
     return Deployment(template, package, config, settings, _deployer.machine)
+
+
+# A deployment to be walked: each try costs seconds here, so there are few.
+WALKED = f"""
+[deployment]
+image = "{IMAGE}"
+output = "s3://{BUCKET}/results"
+database_secret = "shelfsort-database"
+secrets = ["shelfsort-metaflow"]
+parallel_batches = 3
+[deployment.each_step]
+retries = 1
+[deployment.steps]
+join = {{ retries = 0 }}
+load_catalog = {{ retries = 2 }}
+"""
+
+
+@pytest.fixture(scope="session")
+def imports(
+    _deployer: Deployer, _postgres: str, s3: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Imports]:
+    """A deployment whose imports are walked; skips where this machine gives pods no file system of their own."""
+    import psycopg
+    from sqlalchemy import make_url
+
+    if reason := walk.why_not(tmp_path_factory.mktemp("view")):
+        pytest.skip(reason)
+    url = make_url(_postgres)
+    place = str(url.query["host"])
+    with psycopg.connect(host=place, user=url.username, dbname=url.database, autocommit=True) as server:
+        server.execute("create database walked")
+    config = tmp_path_factory.mktemp("walked") / "walked.toml"
+    config.write_text(WALKED, "utf-8")
+    settings = settings_of(parse(WALKED))
+    database = DatabaseProxy(f"{place}/.s.PGSQL.5432")
+    with pytest.MonkeyPatch.context() as patch:
+        _deployer.put_on(patch)
+        template = compiled(config, settings, branch=["--branch", "walked"])
+    with s3_proxy(s3.endpoint) as proxy:
+        cluster = walk.Cluster(
+            folder=tmp_path_factory.mktemp("pods"),
+            secrets={
+                "shelfsort-database": {
+                    "SHELFSORT_DATABASE_URL": f"postgresql+psycopg://{url.username}@127.0.0.1:{database.port}/walked"
+                },
+                "shelfsort-metaflow": {
+                    "METAFLOW_SERVICE_HEADERS": "{}",
+                    "AWS_ACCESS_KEY_ID": services.ACCESS_KEY,
+                    "AWS_SECRET_ACCESS_KEY": services.SECRET_KEY,
+                    "AWS_DEFAULT_REGION": "us-east-1",
+                },
+            },
+            # There is no metadata service; each pod keeps its metadata to itself, and the steps do not read it.
+            replaced={"--metadata=service": "--metadata=local", s3.endpoint: proxy.endpoint},
+        )
+        straight = url.set(database="walked").render_as_string(hide_password=False)
+        yield Imports(template, cluster, f"s3://{BUCKET}/results", straight, s3.environment, proxy, database)
+    database.close()
+
+
+THREE = "[batches]\ncount = 3\n"
+
+
+@pytest.fixture(scope="session")
+def at_home(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """What a local run of the sample in three batches leaves behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("USERNAME", "test")
+        patch.delenv("SHELFSORT_DATABASE_URL", raising=False)
+        return local_outcome(run(tmp_path_factory.mktemp("home"), SAMPLE, config=THREE).folder)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(imports: Imports) -> tuple[ImportJob, walk.Workflow]:
+    """A job of the sample and its workflow, walked once for all tests."""
+    with imports.reached():
+        job = imports.submit(SAMPLE, config=THREE)
+        workflow = imports.walk(job)
+        assert workflow.status == "Succeeded", workflow.log()
+        return imports.job(job.id), workflow
