@@ -16,7 +16,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 if (_ROOT / "lib" / "__init__.py").exists():
     sys.path.insert(0, str(_ROOT))
 
-from metaflow import Config, FlowSpec, Parameter, card, current, package_sources, step  # noqa: E402
+from metaflow import Config, FlowSpec, Parameter, card, catch, current, package_sources, step  # noqa: E402
 
 from lib import entry, settings  # noqa: E402
 from lib.entry import one_line_errors  # noqa: E402
@@ -69,6 +69,7 @@ class CategorizeFlow(FlowSpec):
         self.batches = list(self.plan.batches)
         self.next(self.categorize, foreach="batches")
 
+    @catch(var="failure", print_exception=False)  # the join judges; a killed task gets there as well
     @step
     @job_step
     def categorize(self):
@@ -81,12 +82,18 @@ class CategorizeFlow(FlowSpec):
     @step
     @job_step
     def join(self, inputs):
-        """Account for every row and write the files of results."""
+        """Account for every row, also of batches that failed, and write the files of results."""
+        from lib.failing import reason_of, set_aside
         from lib.joining import join_batches
 
-        self.results = [task.result for task in inputs]
-        self.merge_artifacts(inputs, include=["plan", "started", "attempt", "chosen"])
-        self.joined = join_batches(self.plan, self.results)
+        # Not merge_artifacts: it compares pickles, and a batch that was killed has others of the same things.
+        first = inputs[0]
+        self.plan, self.started, self.attempt, self.chosen = first.plan, first.started, first.attempt, first.chosen
+        self.results = [task.result for task in inputs if not task.failure]
+        failures = {task.index: reason_of(task.failure) for task in inputs if task.failure}
+        budget = settings.settings_of(self.chosen).batches.failed_at_most
+        self.failed = set_aside(self.plan, failures, at_most=budget)
+        self.joined = join_batches(self.plan, self.results, failed=self.failed)
         self.next(self.load_catalog)
 
     @step
@@ -117,7 +124,13 @@ class CategorizeFlow(FlowSpec):
 
         config = settings.settings_of(self.chosen)
         self.report = build_report(
-            self.plan, self.results, self.joined, catalog=self.catalog, settings=config, started=self.started
+            self.plan,
+            self.results,
+            self.joined,
+            catalog=self.catalog,
+            settings=config,
+            started=self.started,
+            failed=self.failed,
         )
         current.card.extend(report_card(self.report))
         finish_job(self.plan, self.report, keep_shards=config.keep_shards)

@@ -24,6 +24,7 @@ def report_card(report: dict[str, Any]) -> list[Any]:
         VegaChart(_categories_chart(report)),
         Markdown("## Rejected rows"),
         *_rejected(report),
+        *_failed(report),
         Markdown("## What was understood"),
         Markdown("\n".join(f"- {_plain(decision)}" for decision in report["source"]["decisions"])),
         Table(_facts(report), headers=["", ""]),
@@ -192,6 +193,26 @@ def _rejected(report: dict[str, Any]) -> list[Any]:
         Table(reasons, headers=["Reason", "Rows", "Meaning"]),
         Markdown(note if report["rejected"] > len(rows) else "All of them, as they stand in the file:"),
         Table(rows, headers=["Line", "Reasons", "Row"]),
+    ]
+
+
+def _failed(report: dict[str, Any]) -> list[Any]:
+    if not report["failed_batches"]:
+        return []
+    rows = [
+        [
+            one["number"],
+            f"{one['rows']:,}",
+            f"{one['first_line']} to {one['last_line']}",
+            Markdown(_code(one["reason"])),
+        ]
+        for one in report["failed_batches"]
+    ]
+    return [
+        Markdown(
+            "## Batches that failed\nTheir rows are rejected as `batch-failed`; another run of the job redoes them."
+        ),
+        Table(rows, headers=["Batch", "Rows", "Lines", "Reason"]),
     ]
 
 

@@ -88,7 +88,9 @@ class Correction:
         was = BETWEEN.join(row["extra"] or ())
         beyond = _corrected(given.get("extra_cells"), was)
         extra = (row["extra"] or []) if beyond == was else [cell for cell in beyond.split(BETWEEN) if cell]
-        if cells == [row[name] for name in columns.values()] and beyond == was and row["correction"] != self.sha256:
+        same = cells == [row[name] for name in columns.values()] and beyond == was
+        # A row whose batch failed was never looked at, so handing it in is asking for that.
+        if same and row["correction"] != self.sha256 and row["reasons"] != Reason.BATCH_FAILED:
             return None
         return {"line": row["line"], "sheet": row["sheet"], "cells": cells, "extra": extra}
 

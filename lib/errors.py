@@ -6,6 +6,7 @@
     ├── ModelError            a categorizer that is missing, damaged or of another format
     ├── StorageError          a folder or bucket that cannot be read or written
     ├── AccountingError       rows of the source that the results do not account for, or twice
+    ├── BatchesFailed         more batches failed than the settings tolerate
     ├── CatalogError          the database did not take the results
     └── JobError              an import job that is not known, or not in a state for what is asked
         └── AlreadyImported   the same customer's same file is a job already
@@ -39,6 +40,10 @@ class StorageError(ShelfsortError):
 
 class AccountingError(ShelfsortError):
     """The results do not hold every row of the source exactly once."""
+
+
+class BatchesFailed(ShelfsortError):
+    """More batches failed on all their tries than the settings tolerate."""
 
 
 class CatalogError(ShelfsortError):

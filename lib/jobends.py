@@ -44,11 +44,11 @@ def without_the_dead(job: ImportJob, store: JobStore, runner: JobRunner) -> Impo
 def finish(job: ImportJob, store: JobStore, *, who: str) -> bool:
     """Whether a job that did not end as it should has all its results, and so has succeeded; the rest is cleared away.
 
-    The report is written last and removed first, so where it is everything is.
+    The report is written last and removed first, so where it is everything is, but for batches that were set aside.
     """
     home = home_of(job)
     report = finished_report(home)
-    if report is None:
+    if report is None or report.get("failed_batches"):
         return False
     home.clear_unfinished()
     if not job.settings.get("keep_shards"):

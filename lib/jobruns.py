@@ -1,7 +1,8 @@
 """A submitted job's run, from within: the lease that its first process holds, what it is to do, and how it ended.
 
 Locally the process of `run` holds the job and renews its lease while the tasks, its children, work. On Argo no process
-lives as long as the run: the first step begins the job, without a lease, and Argo is asked whether it still runs.
+lives as long as the run: the first step begins the job, without a lease, and the workflow's exit handler ends it
+(workflowend.py); should that be lost too, Argo is asked whether it still runs.
 """
 
 import os
@@ -9,19 +10,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from lib import processes, settings
+from lib import processes, settings, sharing
 from lib.entry import one_line_errors
 from lib.errors import CatalogError, JobError, ShelfsortError
 
 # Everything else where it is used: each task is a fresh process, and most need little of it.
 if TYPE_CHECKING:
-    from lib.importjob import Attempt
+    from lib.importjob import Attempt, ImportJob
     from lib.jobstore import JobStore
     from lib.planning import ImportPlan
     from lib.profiles import Profile
@@ -33,6 +35,8 @@ RENEW_SECONDS = 2.0
 STOP_SECONDS = 15
 # Steps that change what others see, and so must not run for a job that is no longer theirs.
 FENCED = ("load_catalog", "end")
+# Steps whose errors do not end the run, so that nothing else prints them.
+CAUGHT = ("categorize",)
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ def planned(plan: "ImportPlan", attempt: "Attempt | None", *, run: str, config: 
         store = _store(config)
         store.note_run(attempt.job_id, run)
         store.note(attempt, model_version=plan.model["version"])
+        if ATTEMPT_VARIABLE in os.environ and len(plan.batches) > 1:
+            sharing.step_aside(os.getppid())
 
 
 def succeeded(attempt: "Attempt | None", report: dict[str, Any], *, config: Any) -> None:
@@ -115,9 +121,12 @@ def job_step(function: Callable[..., Any]) -> Callable[..., Any]:
                 raise JobError(
                     f"job {attempt.job_id} was cancelled or is another run's; this one (attempt {attempt.number}) ends"
                 )
-            return function(flow, *inputs)
+            with _worker(flow, function.__name__):
+                return function(flow, *inputs)
         except Exception as error:
-            _tell(flow, inputs, error)
+            line = _tell(flow, inputs, error)
+            if function.__name__ in CAUGHT:
+                print(f"Shelfsort: batch {flow.input.number}: {line}", file=sys.stderr)
             raise
 
     return one_line_errors(wrapped)
@@ -143,9 +152,28 @@ def hold(job_id: str, flow: Callable[[], Any], *, config: Any) -> None:
         job_id = valid_job_id(job_id)
         store = _store(config, dict(_options(sys.argv)).get("--output", "results"))
         attempt = store.begin(job_id, owner=processes.identity(), seconds=LEASE_SECONDS)
+        _take_share(store.get(job_id))
     except ShelfsortError as error:
         sys.exit(f"Shelfsort: {error}")
     _Holder(store, attempt).run(flow)
+
+
+def _take_share(job: "ImportJob") -> None:
+    """Keep the run that this process begins to its job's share of the machine."""
+    if most := settings.settings_of(settings.restored(job.settings, database_url="")).jobs.workers:
+        os.environ["METAFLOW_RUN_MAX_WORKERS"] = f"{min(most, processes.cores())}"
+    if job.source_bytes > sharing.LARGE_BYTES:
+        sharing.step_aside(os.getpid())
+
+
+@contextmanager
+def _worker(flow: Any, step: str) -> Iterator[None]:
+    """One of the machine's workers, for a batch of a local job that has several."""
+    if step == "categorize" and ATTEMPT_VARIABLE in os.environ and len(flow.plan.batches) > 1:
+        with sharing.worker(flow.plan.job_id):
+            yield
+    else:
+        yield
 
 
 class _Holder:
@@ -214,6 +242,7 @@ class _Holder:
         from lib.storage import folder
 
         processes.end_marked(ATTEMPT_VARIABLE, f"{self._attempt.job_id}:")
+        sharing.forget(self._attempt.job_id)
         try:
             job = self._store.get(self._attempt.job_id)
             if job.status == Status.SUCCEEDED or job.attempts != self._attempt.number:
@@ -238,43 +267,25 @@ def _attempt(flow: Any, inputs: tuple[Any, ...]) -> "Attempt | None":
     return attempt
 
 
-def _tell(flow: Any, inputs: tuple[Any, ...], error: Exception) -> None:
-    """Note an error with the job; on Argo, where nobody waits for the run's end, the last try fails the job."""
-    if flow.source or not flow.job_id:
-        return
-    from lib.importjob import Attempt, Status
+def _tell(flow: Any, inputs: tuple[Any, ...], error: Exception) -> str:
+    """Note an error with the job, if a submitted one runs; gives it as one line.
 
+    That is not yet the job's end: Argo may try the step again, and who waits for the run's end fails the job.
+    """
     line = str(error) if isinstance(error, ShelfsortError) else f"{type(error).__name__}: {error}"
     line = " ".join(line.split())
+    if flow.source or not flow.job_id:
+        return line
+    from lib.importjob import Attempt
+
     held, _, number = os.environ.get(ATTEMPT_VARIABLE, "").partition(":")
     try:
         attempt = Attempt(held, int(number)) if held else _attempt(flow, inputs)
-        if attempt is None:
-            return
-        store = _store(flow.config)
-        if held or _is_tried_again(flow):
-            store.note(attempt, error=line)
-        else:
-            store.change(
-                attempt.job_id,
-                [Status.RUNNING],
-                Status.FAILED,
-                who="run",
-                note=line,
-                attempt=attempt.number,
-                error=line,
-                lease_owner=None,
-            )
+        if attempt is not None:
+            _store(flow.config).note(attempt, error=line)
     except ShelfsortError as unheard:
         print(f"Shelfsort: {unheard}", file=sys.stderr)
-
-
-def _is_tried_again(flow: Any) -> bool:
-    """Whether Argo starts this step's pod anew when it fails now."""
-    from metaflow import current
-
-    retries: int = settings.settings_of(flow.config).deployment.of_step(current.step_name).retries
-    return bool(current.retry_count < retries)
+    return line
 
 
 def _store(config: Any, output: str = "results") -> "JobStore":

@@ -198,18 +198,19 @@ def retry_import(
     who: str = "",
     runner: JobRunner | None = None,
 ) -> ImportJob:
-    """Run a job again that failed, was cancelled or never began; batches that are done are not redone.
+    """Run a job again that failed, was cancelled, never began or has set batches aside; what is done is not redone.
 
     Of any number who retry at once, one run begins. Raises JobError for a job that runs or has succeeded.
     """
     store, job = _job(job_id, settings, output)
     runner = runner or runner_of(settings or _defaults(), job.runner)
     job = without_the_dead(job, store, runner)
-    if job.status == Status.SUCCEEDED:
+    incomplete = job.status == Status.SUCCEEDED and bool((finished_report(home_of(job)) or {}).get("failed_batches"))
+    if job.status == Status.SUCCEEDED and not incomplete:
         raise JobError(f"job {job.id} has succeeded; there is nothing to retry")
     if job.status == Status.RUNNING:
         raise JobError(f"job {job.id} is running (attempt {job.attempts}); cancel it first")
-    if job.status in (Status.FAILED, Status.CANCELLED):
+    if job.status in (Status.FAILED, Status.CANCELLED) or incomplete:
         left = store.lease_left(job.id)
         if not runner.has_ended(job, left) and left > 0:
             raise JobError(f"job {job.id} is {job.status}, but its run has not ended yet; try again in some seconds")

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from lib.catalog import COLUMNS as CATALOG_COLUMNS
 from lib.corrections import merged
 from lib.errors import AccountingError
+from lib.failing import failed_rows
 from lib.jobrows import JobFacts, rows_schema
 from lib.planning import ImportPlan
-from lib.records import Batch, BatchResult, Outcome, Reason, Shard
+from lib.records import Batch, BatchResult, FailedBatch, Outcome, Reason, Shard
 from lib.results import BETWEEN, REPORT_FILE, ROWS_FILE, result_files
 from lib.rows import cell_columns
 from lib.shards import opened, read_ledger, sha256_of
@@ -66,14 +67,14 @@ class Joined:
     rows: Shard  # rows.parquet
 
 
-def join_batches(plan: ImportPlan, results: Sequence[BatchResult]) -> Joined:
-    """Check that the results hold every staged row once, and write the files of results.
+def join_batches(plan: ImportPlan, results: Sequence[BatchResult], *, failed: Sequence[FailedBatch] = ()) -> Joined:
+    """Check that the results and the failed batches hold every staged row once, and write the files of results.
 
     A correction's rows take their places among the job's. Raises AccountingError with the line numbers when a batch
     or a row is missing, doubled or not of this source.
     """
     job = folder(plan.job_uri)
-    ordered = _in_order(plan, results, job)
+    ordered = _in_order(plan, results, {batch.number for batch in failed}, job)
     facts = _facts(plan)
     schema = rows_schema(facts)
     tally = Tally()
@@ -124,7 +125,7 @@ def _facts(plan: ImportPlan) -> JobFacts:
     return replace(staged.corrects, corrections=(*others, this))
 
 
-def _all_rows(plan: ImportPlan, ordered: Sequence[BatchResult], job: Folder) -> Iterator[pa.Table]:
+def _all_rows(plan: ImportPlan, ordered: Sequence[BatchResult | None], job: Folder) -> Iterator[pa.Table]:
     """Every row of the job, in jobrows.rows_schema's columns, a row group at a time."""
     correction = None if plan.staged.corrects is None else plan.staged.source.sha256
     processed = (
@@ -146,10 +147,10 @@ def _all_rows(plan: ImportPlan, ordered: Sequence[BatchResult], job: Folder) -> 
         )
 
 
-def _checked_rows(plan: ImportPlan, ordered: Sequence[BatchResult], job: Folder) -> Iterator[pa.Table]:
+def _checked_rows(plan: ImportPlan, ordered: Sequence[BatchResult | None], job: Folder) -> Iterator[pa.Table]:
     for batch, result in zip(plan.batches, ordered, strict=True):
         lines = []
-        for rows in _row_groups(job, result):
+        for rows in failed_rows(plan, batch, job=job) if result is None else _row_groups(job, result):
             lines.append(rows["line"].to_numpy())
             yield rows
         _check_lines(plan, batch, np.concatenate(lines) if lines else np.array([], np.int64), job)
@@ -167,9 +168,11 @@ def catalog_tables(joined: Joined, job: Folder) -> Iterator[pa.Table]:
             yield kept.select(sources).rename_columns(list(CATALOG_COLUMNS))
 
 
-def _in_order(plan: ImportPlan, results: Sequence[BatchResult], job: Folder) -> list[BatchResult]:
-    """The results by batch number; AccountingError unless each planned batch is there exactly once."""
-    times = Counter(result.number for result in results)
+def _in_order(
+    plan: ImportPlan, results: Sequence[BatchResult], failed: set[int], job: Folder
+) -> list[BatchResult | None]:
+    """The results by batch number, None for those that failed; AccountingError unless each is there exactly once."""
+    times = Counter([*(result.number for result in results), *failed])
     wrong = [batch for batch in plan.batches if times[batch.number] != 1]
     if wrong:
         what = "; ".join(
@@ -180,7 +183,8 @@ def _in_order(plan: ImportPlan, results: Sequence[BatchResult], job: Folder) -> 
     unplanned = sorted(set(times) - {batch.number for batch in plan.batches})
     if unplanned:
         raise AccountingError(f"{plan.staged.source.uri}: batches {unplanned} are not in the plan")
-    return sorted(results, key=lambda result: result.number)
+    by_number = {result.number: result for result in results}
+    return [by_number.get(batch.number) for batch in plan.batches]
 
 
 def _line_range(plan: ImportPlan, batch: Batch, job: Folder) -> str:

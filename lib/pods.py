@@ -4,6 +4,7 @@ A local run gets nothing of it: decorators are added only while a template is co
 """
 
 import os
+import re
 import sys
 import uuid
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from metaflow.metaflow_config import S3_ENDPOINT_URL
 from lib.deployment import USER_ID
 from lib.entry import Refused, one_line_errors
 from lib.errors import SettingsError
+from lib.exithandler import install
 from lib.processes import cores
 from lib.settings import settings_of
 
@@ -23,6 +25,15 @@ JOB = "job_id"
 # The variable in which Metaflow's start pod hands over the argument, and one that only Argo's pods have.
 JOB_VARIABLE = "METAFLOW_INIT_JOB_ID"
 POD_VARIABLE = "ARGO_WORKFLOW_TEMPLATE"
+
+
+# Of every container, in Metaflow's spelling.
+SECURITY = {
+    "run_as_user": USER_ID,
+    "run_as_group": USER_ID,
+    "run_as_non_root": True,
+    "allow_privilege_escalation": False,
+}
 
 
 def on_argo() -> bool:
@@ -63,7 +74,11 @@ class _FromSettings(FlowMutator):
         """Give each step its pod, retries, timeout and environment."""
         if not on_argo():
             return
-        deployment = _deployment(mutable_flow)
+        given = settings_of(dict(mutable_flow.configs)["settings"])
+        deployment = given.deployment
+        variables = _variables(deployment.environment)
+        if POD_VARIABLE not in os.environ:
+            install(given, variables=variables, security=_camel_case(SECURITY))
         steps = dict(mutable_flow.steps)
         unknown = sorted({*deployment.steps} - {*steps})
         if unknown:
@@ -82,12 +97,7 @@ class _FromSettings(FlowMutator):
                     "node_selector": deployment.node_selector or None,
                     # Limits as well as requests: a batch that grows is stopped, not its neighbours.
                     "qos": "Guaranteed",
-                    "security_context": {
-                        "run_as_user": USER_ID,
-                        "run_as_group": USER_ID,
-                        "run_as_non_root": True,
-                        "allow_privilege_escalation": False,
-                    },
+                    "security_context": SECURITY,
                 },
             )
             step.add_decorator(
@@ -98,7 +108,7 @@ class _FromSettings(FlowMutator):
                 },
             )
             step.add_decorator("timeout", deco_kwargs={"minutes": wanted.timeout_minutes})
-            step.add_decorator("environment", deco_kwargs={"vars": _variables(deployment.environment)})
+            step.add_decorator("environment", deco_kwargs={"vars": variables})
 
 
 def _deployment(mutable_flow: Any) -> Any:
@@ -109,6 +119,11 @@ def _variables(own: Mapping[str, str]) -> dict[str, str]:
     # Metaflow hands its pods the S3 server's address under a name of its own, which boto3 does not read.
     endpoint = {"AWS_ENDPOINT_URL": S3_ENDPOINT_URL} if S3_ENDPOINT_URL else {}
     return {"METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1", **endpoint, **own}
+
+
+def _camel_case(names: Mapping[str, Any]) -> dict[str, Any]:
+    """The same in Kubernetes' own spelling."""
+    return {re.sub(r"_(.)", lambda found: found[1].upper(), name): value for name, value in names.items()}
 
 
 def _refuse_other_than_uuid() -> None:

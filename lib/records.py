@@ -47,6 +47,7 @@ class Reason(StrEnum):
     TOO_MANY_CELLS = "too-many-cells"
     OPEN_QUOTE = "open-quote"
     BAD_ENCODING = "bad-encoding"
+    BATCH_FAILED = "batch-failed"  # always rejects; of the batch, not of the row
 
 
 # One sentence each, for people who read rejected.csv and the report.
@@ -64,6 +65,7 @@ SENTENCES = {
     Reason.TOO_MANY_CELLS: "The row has more cells than the header, so its cells may stand in the wrong columns.",
     Reason.OPEN_QUOTE: "A quotation mark is not closed within 1,000 lines, so the row was taken to end with its line.",
     Reason.BAD_ENCODING: "The row has bytes that do not fit the file's encoding; they were read as Windows-1252.",
+    Reason.BATCH_FAILED: "Its batch could not be processed; nothing is wrong with the row. Run the job again.",
 }
 
 
@@ -97,3 +99,14 @@ class BatchResult:
     seconds: float
     usage: dict[str, Any] | None = None  # usage.Usage of a slow model, as JSON
     reused: bool = False  # found finished from an earlier run of the same job
+
+
+@dataclass(frozen=True)
+class FailedBatch:
+    """A batch that failed on every try, and whose rows were set aside."""
+
+    number: int
+    rows: int
+    first_line: int  # of the source
+    last_line: int
+    reason: str

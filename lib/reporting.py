@@ -9,10 +9,11 @@ from typing import Any
 from lib.catalog import CatalogImport
 from lib.columns import ColumnMatch
 from lib.errors import AccountingError
+from lib.failing import described
 from lib.joining import Joined
 from lib.languages import language_mix
 from lib.planning import ImportPlan
-from lib.records import SENTENCES, BatchResult, Outcome, Reason
+from lib.records import SENTENCES, BatchResult, FailedBatch, Outcome, Reason
 from lib.results import FILES, REPORT_FILE
 from lib.settings import Settings
 from lib.shards import SHARDS
@@ -30,6 +31,7 @@ def build_report(
     catalog: CatalogImport,
     settings: Settings,
     started: str,
+    failed: Sequence[FailedBatch] = (),
 ) -> dict[str, Any]:
     """The report as plain JSON values. Times are UTC in ISO 8601; everything outside `timing` and
     `remote`, which is there when a slow model was asked, follows from the input.
@@ -70,6 +72,7 @@ def build_report(
         "model": plan.model,
         "review_threshold": settings.review_threshold,
         "batches": [{"number": r.number, "rows": r.shard.rows, **r.outcomes} for r in by_number],
+        "failed_batches": [asdict(batch) for batch in failed],
         "files": {name: job.uri_of(name) for name in (*FILES, REPORT_FILE)},
         "catalog": {"url": catalog.url_shown, "rows": catalog.rows, "changed": catalog.changed},
         "timing": {
@@ -87,7 +90,8 @@ def finish_job(plan: ImportPlan, report: dict[str, Any], *, keep_shards: bool) -
     job = folder(plan.job_uri)
     job.write_bytes(REPORT_FILE, (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode())
     job.clear_unfinished()
-    if not keep_shards:
+    # Another run needs them to redo what failed, and nothing else.
+    if not keep_shards and not report["failed_batches"]:
         job.delete(SHARDS)
 
 
@@ -98,6 +102,9 @@ def summary(report: dict[str, Any]) -> str:
         f" + {report['rejected']:,} rejected",
     ]
     lines += [f"  {count:,} {code}: {report['explanations'][code]}" for code, count in report["reasons"].items()]
+    lines += [f"set aside, {described(FailedBatch(**batch))}" for batch in report["failed_batches"]]
+    if report["failed_batches"]:
+        lines.append(f"another run of job {report['job_id']} redoes these, and no other")
     if report["warnings"]:
         noted = ", ".join(f"{count:,} {code}" for code, count in report["warnings"].items())
         lines.append(f"noted, not rejected: {noted}")

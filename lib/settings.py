@@ -33,6 +33,7 @@ class BatchSettings(_Section):
     rows_at_least: Annotated[int, Field(strict=True, ge=1)]
     rows_at_most: Annotated[int, Field(strict=True, ge=1)]
     most: Annotated[int, Field(strict=True, ge=1, le=METAFLOW_SPLITS)]
+    failed_at_most: Annotated[float, Field(ge=0, lt=1)]
 
 
 class ReadingSettings(_Section):
@@ -121,6 +122,7 @@ class JobSettings(_Section):
 
     runner: Literal["local", "argo"]
     template: Annotated[str, Field(min_length=1)]
+    workers: Annotated[int, Field(strict=True, ge=0)]
 
 
 class Settings(_Section):

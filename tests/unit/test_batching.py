@@ -6,7 +6,7 @@ from lib.batching import batch_count, plan_batches
 from lib.records import Shard
 from lib.settings import BatchSettings
 
-SETTINGS = BatchSettings(count=0, rows_at_least=50_000, rows_at_most=250_000, most=96)
+SETTINGS = BatchSettings(count=0, rows_at_least=50_000, rows_at_most=250_000, most=96, failed_at_most=0)
 
 
 @pytest.mark.parametrize(
