@@ -160,7 +160,7 @@ def hold(job_id: str, flow: Callable[[], Any], *, config: Any) -> None:
 
 def _take_share(job: "ImportJob") -> None:
     """Keep the run that this process begins to its job's share of the machine."""
-    if most := settings.settings_of(settings.restored(job.settings, database_url="")).jobs.workers:
+    if most := job.settings.get("jobs", {}).get("workers", 0):
         os.environ["METAFLOW_RUN_MAX_WORKERS"] = f"{min(most, processes.cores())}"
     if job.source_bytes > sharing.LARGE_BYTES:
         sharing.step_aside(os.getpid())
