@@ -17,8 +17,8 @@ from pathlib import Path
 
 from lib.processes import cores
 
-# A tenth of the weight of a process at 0, so that beside something else that never rests it still goes on.
-NICENESS = 10
+# A fifth of the weight of a process at 0: small ones hardly notice, and beside something that never rests it goes on.
+NICENESS = 7
 # A source that is larger is a large one before its rows are counted; 49,999 rows of a usual export have 3 to 5 MB.
 LARGE_BYTES = 10_000_000
 ASK_AGAIN_SECONDS = 0.2

@@ -6,10 +6,11 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from tests.benchmarks import gold, gpc, memory, model, plan, reading
+from tests.benchmarks import fairness, gold, gpc, memory, model, plan, reading
 from tests.benchmarks.gold_names import HALVES
 
 BENCHMARKS = {
+    "fairness": fairness.run,
     "gold": gold.run,
     "gpc": gpc.run,
     "memory": memory.run,
