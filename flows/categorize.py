@@ -63,6 +63,8 @@ class CategorizeFlow(FlowSpec):
             settings=settings.settings_of(self.chosen),
             cores=workers(self.config),
             profile=order.profile,
+            customer=order.customer,
+            submitted_at=order.submitted_at,
         )
         planned(self.plan, self.attempt, run=f"{current.flow_name}/{current.run_id}", config=self.config)
         print(self.plan.announcement(submitted=self.attempt is not None))
@@ -100,16 +102,23 @@ class CategorizeFlow(FlowSpec):
     @job_step
     def load_catalog(self):
         """Import the results into the catalog in one transaction."""
-        from lib.catalog import import_results
-        from lib.joining import catalog_tables
+        from lib.catalog import CatalogJob, import_results
+        from lib.catalogrows import catalog_tables
         from lib.storage import folder
 
+        config, rows = settings.settings_of(self.chosen), self.joined.rows
         self.catalog = import_results(
             folder(self.plan.output_uri),
-            url=settings.settings_of(self.chosen).catalog_url,
-            job_id=self.plan.job_id,
-            tables=lambda: catalog_tables(self.joined, folder(self.plan.job_uri)),
-            fingerprint=self.joined.rows.sha256,
+            url=config.catalog_url,
+            job=CatalogJob(
+                self.plan.job_id,
+                fingerprint=rows.sha256,
+                customer=self.plan.customer,
+                submitted_at=self.plan.submitted_at,
+                whole_file=not self.failed,
+            ),
+            tables=lambda: catalog_tables(rows, folder(self.plan.job_uri)),
+            across_customers=config.review.across_customers,
         )
         self.next(self.end)
 

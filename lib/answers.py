@@ -1,7 +1,8 @@
 """What a categorizer's predictions make of products: an outcome, a category or its parent, carbon figures, and why.
 
 A product whose leaf is sure enough is categorized; where only the category above is, it is categorized as that; else
-it goes to review, where the rows come first that may move the carbon figure most.
+it goes to review, where the rows come first that may move the carbon figure most. What a person decided of a name
+before (reviewed.py) is the answer for it, and no model is asked.
 """
 
 import numpy as np
@@ -14,23 +15,35 @@ from lib.products import Products
 from lib.quantities import unit_of
 from lib.records import Outcome
 from lib.results import BETWEEN
+from lib.reviewed import ReviewedNames, name_key
 
 # The spread of a product's carbon figure where its category has none, in kg CO2e per kg: about that of all foods'
 # subgroups (the median of the widths in config/emission_factors.csv is 3.4).
 USUAL_SPREAD = 3.0
 
 
-def answered(products: Products, categorizer: Categorizer, *, threshold: float) -> pa.Table:
-    """The outcome, results.CATEGORY_COLUMNS and `impact` of n products, null where they are rejected.
+def answered(
+    products: Products,
+    categorizer: Categorizer,
+    *,
+    threshold: float,
+    reviewed: ReviewedNames | None = None,
+    customer: str = "",
+) -> pa.Table:
+    """The outcome, results.CATEGORY_COLUMNS, `name_key` and who corrected of n products, null where they are rejected.
 
-    `threshold` is the confidence from which an answer counts that a categorizer does not judge itself.
+    `threshold` is the confidence from which an answer counts that a categorizer does not judge itself; `reviewed` is
+    what people decided that counts for the `customer`.
     """
     count = len(products.texts)
-    kept = np.flatnonzero([not rejections for rejections in products.rejections])
+    keys = _name_keys(products)
+    decided = {at: reviewed[key] for at, key in enumerate(keys) if key and key in reviewed} if reviewed else {}
+    kept = np.flatnonzero([not why and at not in decided for at, why in enumerate(products.rejections)])
     predictions = categorizer.categorize(described(products).at(kept.tolist()))
     sure, above = _judged(predictions, threshold)
     outcome = np.full(count, Outcome.REJECTED.value, dtype=object)
     outcome[kept] = np.where(sure | above, Outcome.CATEGORIZED.value, Outcome.REVIEW.value)
+    outcome[list(decided)] = Outcome.CATEGORIZED.value
     ranked = _ranked(predictions, categorizer, above)
     columns: dict[str, pa.Array] = {
         "outcome": pa.array(outcome, pa.string()),
@@ -42,16 +55,34 @@ def answered(products: Products, categorizer: Categorizer, *, threshold: float) 
         suffix = f"_{rank + 1}" if rank else ""
         category, confidence = np.full(count, None, dtype=object), np.full(count, np.nan)
         category[kept], confidence[kept] = ranked[rank]
+        if rank == 0:
+            for at, decision in decided.items():
+                category[at], confidence[at] = decision.category, 1.0
         columns[f"category{suffix}"] = pa.array(category, pa.string())
         columns[f"confidence{suffix}"] = pa.array(confidence, from_pandas=True)
     why = np.full(count, None, dtype=object)
     why[kept] = predictions.why if predictions.why is not None else None
+    for at, decision in decided.items():
+        why[at] = decision.why(customer)
     columns["why"] = pa.array(why, pa.string())
+    columns["name_key"] = pa.array(keys, pa.string())
+    for name, told in (("corrected_by", "by"), ("corrected_at", "day"), ("corrected_for", "customer")):
+        who = np.full(count, None, dtype=object)
+        for at, decision in decided.items():
+            who[at] = getattr(decision, told)
+        columns[name] = pa.array(who, pa.string())
     grams, millilitres = (products.table[f"product_net_{unit}"].to_pylist() for unit in ("grams", "millilitres"))
     carbon = carbon_table(columns["category"].to_pylist(), grams=grams, millilitres=millilitres)
     columns |= {name: carbon[name] for name in CARBON_COLUMNS}
     columns["impact"] = pa.array(_impacts(products, columns), from_pandas=True)
     return pa.table(columns)
+
+
+def _name_keys(products: Products) -> list[str | None]:
+    """What each product that is not rejected is called, as reviewed.name_key has it."""
+    names, brands = (products.table[column].to_pylist() for column in ("product_name", "product_brand"))
+    each = zip(names, brands, products.rejections, strict=True)
+    return [None if rejections else name_key(name, brand=brand or "") for name, brand, rejections in each]
 
 
 def described(products: Products) -> Described:

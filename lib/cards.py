@@ -5,6 +5,8 @@ from typing import Any
 
 from metaflow.cards import Markdown, Table, VegaChart
 
+from lib.catalog import COUNTS as CATALOG_COUNTS
+
 _WIDTH = 760
 _CATEGORIES_SHOWN = 25
 _BATCHES_SHOWN = 10
@@ -225,6 +227,8 @@ def _facts(report: dict[str, Any]) -> list[list[Any]]:
         ("Model", f"{report['model']['name']}, version {report['model']['version']}"),
         ("Review below", f"confidence {report['review_threshold']}"),
         ("Catalog", report["catalog"]["url"]),
+        ("Customer", report["catalog"]["customer"]),
+        ("In the catalog", ", ".join(f"{report['catalog'][name]:,} {name}" for name in CATALOG_COUNTS)),
     ]
     return [[name, Markdown(_code(str(value)))] for name, value in facts if value not in (None, "")]
 

@@ -10,8 +10,10 @@ import sqlalchemy as sa
 
 from lib.errors import CatalogError
 
-# How long an import waits for another that has the same job (PostgreSQL) or the same file (SQLite).
+# How long one waits for another that has the same job (PostgreSQL) or the same file (SQLite), and an import, which may
+# come behind the several minutes of a large one.
 WAIT_SECONDS = 60
+IMPORT_WAIT_SECONDS = 900
 CONNECT_SECONDS = 5
 # Where else than in its usual place a PostgreSQL URL may hold a password.
 SECRET_OPTIONS = ("password", "sslpassword")
@@ -65,15 +67,19 @@ def shown(url: sa.URL) -> str:
     return url.difference_update_query(SECRET_OPTIONS).render_as_string(hide_password=True)
 
 
-def engine(url: sa.URL) -> sa.Engine:
-    """Connections that are closed after use and, on SQLite, hold the only right to write from the start."""
+def engine(url: sa.URL, *, wait: float | None = None) -> sa.Engine:
+    """Connections that are closed after use and, on SQLite, hold the only right to write from the start.
+
+    On SQLite they wait so many seconds for that right, WAIT_SECONDS if left out.
+    """
     if url.get_backend_name() == "postgresql":
         connect = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
         # A waiting import must then see what it waited for, whatever the server's own default is.
         return sa.create_engine(
             url, poolclass=sa.NullPool, connect_args=connect, isolation_level="READ COMMITTED", hide_parameters=True
         )
-    made = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": WAIT_SECONDS}, hide_parameters=True)
+    timeout = WAIT_SECONDS if wait is None else wait
+    made = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": timeout}, hide_parameters=True)
 
     @sa.event.listens_for(made, "connect")
     def _connected(connection: sqlite3.Connection, _record: object) -> None:
@@ -89,10 +95,11 @@ def engine(url: sa.URL) -> sa.Engine:
     return made
 
 
-def wait_for_turn(connection: sa.Connection, key: str) -> None:
+def wait_for_turn(connection: sa.Connection, key: str, *, seconds: float | None = None) -> None:
     """Hold a lock of this name until the transaction ends; on SQLite the whole file is locked already."""
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.text(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'"))
+        seconds = WAIT_SECONDS if seconds is None else seconds
+        connection.execute(sa.text(f"SET LOCAL lock_timeout = '{seconds}s'"))
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(key, 0))))
 
 

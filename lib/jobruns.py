@@ -23,6 +23,8 @@ from lib.errors import CatalogError, JobError, ShelfsortError
 
 # Everything else where it is used: each task is a fresh process, and most need little of it.
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from lib.importjob import Attempt, ImportJob
     from lib.jobstore import JobStore
     from lib.planning import ImportPlan
@@ -48,7 +50,9 @@ class Order:
     job_id: str
     profile: "Profile"
     settings: dict[str, Any]
+    customer: str = ""  # whose products they are; '' where nobody said
     attempt: "Attempt | None" = None  # of a submitted job
+    submitted_at: "datetime | None" = None
 
 
 def order_of(*, source: str, output: str, job_id: str, profile: str, columns: str, config: Any, run: str) -> Order:
@@ -60,7 +64,7 @@ def order_of(*, source: str, output: str, job_id: str, profile: str, columns: st
 
     if source or not job_id:
         told = profile_of(profile, columns=columns)
-        return Order(source, output, job_id, told, settings.settings_of(config).model_dump(mode="json"))
+        return Order(source, output, job_id, told, settings.settings_of(config).model_dump(mode="json"), profile)
     from lib.importjob import Attempt
     from lib.planning import valid_job_id
     from lib.storage import folder
@@ -78,7 +82,9 @@ def order_of(*, source: str, output: str, job_id: str, profile: str, columns: st
         job_id=job.id,
         profile=Profile.model_validate(job.profile),
         settings=settings.restored(job.settings, database_url=url),
+        customer=job.customer,
         attempt=attempt,
+        submitted_at=job.submitted_at,
     )
 
 
@@ -99,11 +105,18 @@ def succeeded(attempt: "Attempt | None", report: dict[str, Any], *, config: Any)
     """Record that a submitted job's results are complete."""
     if attempt is not None:
         from lib.importjob import Status
+        from lib.reporting import catalog_account
 
         counts = {name: report[name] for name in ("rows", "categorized", "review", "rejected")}
         values = counts | {"error": None, "lease_owner": None, "lease_until": None}
         _store(config).change(
-            attempt.job_id, [Status.RUNNING], Status.SUCCEEDED, who="run", attempt=attempt.number, **values
+            attempt.job_id,
+            [Status.RUNNING],
+            Status.SUCCEEDED,
+            who="run",
+            note=f"in the catalog: {catalog_account(report['catalog'])}",
+            attempt=attempt.number,
+            **values,
         )
 
 

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lib.catalog import COLUMNS as CATALOG_COLUMNS
 from lib.corrections import merged
 from lib.errors import AccountingError
 from lib.failing import failed_rows
@@ -154,18 +153,6 @@ def _checked_rows(plan: ImportPlan, ordered: Sequence[BatchResult | None], job: 
             lines.append(rows["line"].to_numpy())
             yield rows
         _check_lines(plan, batch, np.concatenate(lines) if lines else np.array([], np.int64), job)
-
-
-def catalog_tables(joined: Joined, job: Folder) -> Iterator[pa.Table]:
-    """The categorized and review rows in the catalog's columns, by line, a row group at a time."""
-    with opened(joined.rows, job=job) as file:
-        for group in range(file.num_row_groups):
-            rows = file.read_row_group(group)
-            kept = rows.filter(pc.not_equal(rows["outcome"], Outcome.REJECTED))
-            kept = kept.append_column("needs_review", pc.equal(kept["outcome"], Outcome.REVIEW))
-            kept = kept.set_column(kept.column_names.index("sheet"), "sheet", pc.fill_null(kept["sheet"], ""))
-            sources = [name if name in kept.column_names else f"product_{name}" for name in CATALOG_COLUMNS]
-            yield kept.select(sources).rename_columns(list(CATALOG_COLUMNS))
 
 
 def _in_order(

@@ -5,6 +5,7 @@ import json
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,9 @@ from lib.jobrows import read_facts
 from lib.known_headers import known_headers
 from lib.profiles import Profile
 from lib.quantities import UNITS_FILE, unit_of
-from lib.records import Batch
+from lib.records import Batch, Shard
 from lib.results import REPORT_FILE, read_report
+from lib.reviewed import keep_reviewed
 from lib.rows import SourceTable
 from lib.settings import Settings
 from lib.shards import Source, Staged
@@ -41,6 +43,9 @@ class ImportPlan:
     batches: tuple[Batch, ...]
     results_key: str  # a hash of everything that a batch's result depends on, but which batch it is
     usage: dict[str, Any] | None = None  # of a slow model's first question, as JSON
+    customer: str = ""
+    submitted_at: datetime | None = None  # of a submitted job
+    reviewed: Shard | None = None  # what people decided of names (reviewed.py), for the batches
 
     def announcement(self, *, submitted: bool = False) -> str:
         """What is about to happen, and how to go on should it be interrupted."""
@@ -55,16 +60,24 @@ class ImportPlan:
 
 
 def plan_import(
-    source: str, *, output: str, job_id: str, settings: Settings, cores: int, profile: Profile | None = None
+    source: str,
+    *,
+    output: str,
+    job_id: str,
+    settings: Settings,
+    cores: int,
+    profile: Profile | None = None,
+    customer: str = "",
+    submitted_at: datetime | None = None,
 ) -> ImportPlan:
     """Stage the source into the job's folder below `output` and plan its batches.
 
-    `job_id` is a UUID, or '' for a new one; `profile` is what is known of the file in advance. Raises a ShelfsortError
-    for whatever would make the run fail later.
+    `job_id` is a UUID, or '' for a new one; `profile` is what is known of the file in advance, `customer` whose it is.
+    Raises a ShelfsortError for whatever would make the run fail later.
     """
     # Not above: every batch's task imports this module for the plan, and needs neither readers nor SQLAlchemy, which
     # takes longer than the rest.
-    from lib.catalog import check as check_catalog
+    from lib.catalog import reviewed_names
     from lib.staging import stage
 
     if not source:
@@ -79,7 +92,14 @@ def plan_import(
     is_footer("total")
     fast = load_categorizer(settings.model_uri, precision=settings.precision)
     check_writable(output_folder)
-    check_catalog(output_folder, url=settings.catalog_url)
+    # Asked before the work, so that a catalog that would refuse the results is known by then.
+    customer, known = reviewed_names(
+        output_folder,
+        url=settings.catalog_url,
+        customer=customer,
+        job_id=job_id,
+        across_customers=settings.review.across_customers,
+    )
     categorizer = chosen(fast, settings, ask_first=True)
     first_question = usage_of(categorizer)
     profile = profile or Profile()
@@ -96,6 +116,7 @@ def plan_import(
             with suppress(StorageError):
                 job.delete("")  # nobody will ask for a job that never began
         raise
+    reviewed = keep_reviewed(known, job)
     count = batch_count(staged.rows, cores=cores, settings=settings.batches)
     return ImportPlan(
         job_id=job_id,
@@ -104,8 +125,11 @@ def plan_import(
         staged=staged,
         model={"name": categorizer.name, "version": categorizer.version, "uri": settings.model_uri},
         batches=tuple(plan_batches(list(staged.shards), count=count)),
-        results_key=_results_key(staged, categorizer.version, settings),
+        results_key=_results_key(staged, categorizer.version, settings, reviewed, customer),
         usage=first_question.as_json() if first_question else None,
+        customer=customer,
+        submitted_at=submitted_at,
+        reviewed=reviewed,
     )
 
 
@@ -162,7 +186,7 @@ def _refuse_other_source(given: Source, job_id: str, job: Folder) -> None:
         )
 
 
-def _results_key(staged: Staged, model_version: str, settings: Settings) -> str:
+def _results_key(staged: Staged, model_version: str, settings: Settings, reviewed: Shard | None, customer: str) -> str:
     parts = [
         _code_hash(),
         staged.source.sha256,
@@ -173,6 +197,8 @@ def _results_key(staged: Staged, model_version: str, settings: Settings) -> str:
         settings.review_threshold,
         settings.precision,
         settings.validation.model_dump(mode="json"),
+        # A customer matters to what people decided alone: `why` tells whether it was for another.
+        (reviewed.sha256, customer) if reviewed else None,
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 

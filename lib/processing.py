@@ -21,6 +21,7 @@ from lib.products import to_products
 from lib.progress import reporting
 from lib.records import Batch, BatchResult, Outcome, Shard
 from lib.results import batch_schema
+from lib.reviewed import kept_reviewed
 from lib.settings import Settings
 from lib.shards import SHARDS, read_batch, sha256_of
 from lib.storage import Folder, folder
@@ -46,12 +47,19 @@ def _processed(batch: Batch, *, plan: ImportPlan, settings: Settings) -> BatchRe
             f"{categorizer.version}); run the job again with --job-id {plan.job_id}"
         )
     schema = batch_schema(plan.staged.header)
+    names = kept_reviewed(plan.reviewed, job)
     outcomes = dict.fromkeys((outcome.value for outcome in Outcome), 0)
     with job.writing(name) as target:
         with pq.ParquetWriter(target, schema, compression="zstd") as writer:
             for rows in read_batch(batch, ledger=plan.staged.ledger, job=job):
                 products = to_products(rows, columns=list(plan.staged.columns), validation=settings.validation)
-                answers = answered(products, categorizer, threshold=settings.review_threshold)
+                answers = answered(
+                    products,
+                    categorizer,
+                    threshold=settings.review_threshold,
+                    reviewed=names,
+                    customer=plan.customer,
+                )
                 writer.write_table(_beside(rows, products.table, answers).select(schema.names).cast(schema))
                 for count in pc.value_counts(answers["outcome"]).to_pylist():
                     outcomes[count["values"]] += count["counts"]

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from lib.catalog import COUNTS as CATALOG_COUNTS
 from lib.catalog import CatalogImport
 from lib.columns import ColumnMatch
 from lib.errors import AccountingError
@@ -20,7 +21,7 @@ from lib.shards import SHARDS
 from lib.storage import folder
 from lib.usage import Usage, sum_of
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 
 
 def build_report(
@@ -74,7 +75,9 @@ def build_report(
         "batches": [{"number": r.number, "rows": r.shard.rows, **r.outcomes} for r in by_number],
         "failed_batches": [asdict(batch) for batch in failed],
         "files": {name: job.uri_of(name) for name in (*FILES, REPORT_FILE)},
-        "catalog": {"url": catalog.url_shown, "rows": catalog.rows, "changed": catalog.changed},
+        "catalog": {"url": catalog.url_shown, "customer": catalog.customer, "rows": catalog.rows}
+        | {name: getattr(catalog, name) for name in CATALOG_COUNTS}
+        | {"touched": catalog.touched},
         "timing": {
             "started": started,
             "finished": now(),
@@ -115,9 +118,21 @@ def summary(report: dict[str, Any]) -> str:
             f" cache and {failed:,} not at all; {remote['calls']:,} calls, cost {remote['cost']:,.2f}"
         )
     lines += [f"{name:<20} {uri}" for name, uri in report["files"].items()]
-    already = "" if report["catalog"]["changed"] else " (was there already; nothing changed)"
-    lines.append(f"{'catalog':<20} {report['catalog']['url']}{already}")
+    lines.append(f"{'catalog':<20} {report['catalog']['url']}")
+    lines.append(f"{'':<20} {catalog_account(report['catalog'])}")
     return "\n".join(lines)
+
+
+def catalog_account(catalog: dict[str, Any]) -> str:
+    """What an import changed in the catalog, in a line; of a report's `catalog`."""
+    parts = [f"{catalog[name]:,} {name}" for name in CATALOG_COUNTS[:4]]
+    if catalog["superseded"]:
+        parts.append(f"{catalog['superseded']:,} left as a later job has them")
+    if catalog["corrected"]:
+        parts.append(f"{catalog['corrected']:,} with a category from a person")
+    whose = f"of customer {catalog['customer']}" if catalog["customer"] else "of no customer, so by itself"
+    already = "" if catalog["touched"] else "; was there already, nothing was touched"
+    return f"{', '.join(parts)} ({whose}{already})"
 
 
 def _remote(plan: ImportPlan, results: Sequence[BatchResult], settings: Settings) -> dict[str, Any]:

@@ -65,6 +65,11 @@ def batch_schema(header: list[str]) -> pa.Schema:
             ("reasons", pa.string()),
             *PRODUCT_COLUMNS.items(),
             *CATEGORY_COLUMNS.items(),
+            # For the catalog and review, and in none of the files for people; see reviewed.py.
+            ("name_key", pa.string()),
+            ("corrected_by", pa.string()),
+            ("corrected_at", pa.string()),
+            ("corrected_for", pa.string()),
         ]
     )
 

@@ -117,6 +117,12 @@ class RemoteSettings(_Section):
         return str(ROOT / Path(self.cache).expanduser()) if self.cache else ""
 
 
+class ReviewSettings(_Section):
+    """What people's decisions in review count for."""
+
+    across_customers: Annotated[bool, Field(strict=True)]
+
+
 class JobSettings(_Section):
     """Where import jobs run."""
 
@@ -136,6 +142,7 @@ class Settings(_Section):
     batches: BatchSettings
     reading: ReadingSettings
     validation: ValidationSettings
+    review: ReviewSettings
     remote: RemoteSettings
     deployment: DeploymentSettings
     jobs: JobSettings

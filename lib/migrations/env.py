@@ -2,10 +2,10 @@
 
 from alembic import context
 
-from lib.migrations import VERSION_TABLE
-
 # In the caller's transaction: all of the tables or none.
 context.configure(
-    connection=context.config.attributes["connection"], version_table=VERSION_TABLE, transactional_ddl=False
+    connection=context.config.attributes["connection"],
+    version_table=context.config.attributes["version_table"],
+    transactional_ddl=False,
 )
 context.run_migrations()

@@ -6,10 +6,11 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from tests.benchmarks import fairness, gold, gpc, memory, model, plan, reading
+from tests.benchmarks import catalog, fairness, gold, gpc, memory, model, plan, reading
 from tests.benchmarks.gold_names import HALVES
 
 BENCHMARKS = {
+    "catalog": catalog.run,
     "fairness": fairness.run,
     "gold": gold.run,
     "gpc": gpc.run,

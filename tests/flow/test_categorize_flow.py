@@ -106,7 +106,7 @@ def test_the_same_job_twice_redoes_no_batch_and_changes_nothing(tmp_path: Path) 
     assert second.report["timing"]["reused_batches"] == [0, 1, 2]
     assert contents(second) == before
     assert (tmp_path / "results/catalog.db").read_bytes() == database
-    assert second.report["catalog"]["changed"] is False
+    assert second.report["catalog"]["touched"] is False
 
 
 @pytest.mark.parametrize("kind", ["csv.gz", "parquet"])

@@ -156,11 +156,14 @@ def outcome(where: Place, job: ImportJob) -> dict[str, Any]:
     home = Path(where.output) / job.id
     report = json.loads((home / "report.json").read_text().replace(job.id, "JOB"))
     report.pop("timing")
-    report["catalog"].pop("changed")
+    report["catalog"].pop("touched")
+    report["catalog"].pop("customer")
     url = where.database_url or f"sqlite:///{where.output}/catalog.db"
     query = sa.text("SELECT * FROM products WHERE job_id = :id ORDER BY sheet, line")
+    named = ("customer", "only_job", "job_id")
     with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
-        catalog = [tuple(row)[1:] for row in connection.execute(query, {"id": job.id})]
+        found = connection.execute(query, {"id": job.id}).mappings()
+        catalog = [tuple(value for name, value in row.items() if name not in named) for row in found]
         stored = connection.execute(sa.text("SELECT rows FROM imports WHERE job_id = :id"), {"id": job.id}).scalar()
     assert stored == len(catalog)
     changes = [(event["before"], event["after"]) for event in jobs.events_of(job.id, **where.where())]

@@ -11,10 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from lib import database
-from lib.catalog import COLUMNS, import_results
+from lib.catalog import CatalogJob, import_results, reviewed_names
 from lib.errors import CatalogError
 from lib.storage import folder
 from tests import services
+from tests.catalogs import product, stream
 
 SECRET = "hunter2"
 
@@ -22,7 +23,7 @@ SECRET = "hunter2"
 def refusal(url: str) -> str:
     """The line that an import into a database ends in."""
     with pytest.raises(CatalogError) as caught:
-        import_results(folder("unused"), url=url, job_id="job-1", tables=lambda: iter(()), fingerprint="m1")
+        import_results(folder("unused"), url=url, job=CatalogJob("job-1", "m1"), tables=lambda: iter(()))
     assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -123,16 +124,15 @@ def test_a_server_that_stops_in_the_middle(postgres_url: str) -> None:
             other.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [address.database]
             )
-        names = [name for name in COLUMNS if name != "line"]
-        yield pa.table({"line": range(100_000), **{name: pa.nulls(100_000) for name in names}})
+        yield from stream([product("sku:1", "Oat drink")] * 100_000)()
 
     with pytest.raises(CatalogError) as caught:
-        import_results(folder("unused"), url=postgres_url, job_id="job-1", tables=stopped, fingerprint="m1")
+        import_results(folder("unused"), url=postgres_url, job=CatalogJob("job-1", "m1"), tables=stopped)
     assert str(caught.value).endswith(": nothing was imported; run the import again: the connection is lost")
 
 
 def test_an_import_of_the_same_job_that_does_not_end(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "WAIT_SECONDS", 1)
+    monkeypatch.setattr(database, "IMPORT_WAIT_SECONDS", 1)
     engine = database.engine(sa.make_url(postgres_url))
     with engine.begin() as other:
         database.wait_for_turn(other, "shelfsort job job-1")
@@ -140,23 +140,22 @@ def test_an_import_of_the_same_job_that_does_not_end(postgres_url: str, monkeypa
 
 
 @pytest.mark.parametrize("table", ["imports", "products"])
-def test_a_table_of_that_name_with_other_columns(postgres_url: str, tmp_path: Path, table: str) -> None:
+def test_a_table_of_that_name_that_is_an_earlier_version_s_or_another_program_s(
+    postgres_url: str, tmp_path: Path, table: str
+) -> None:
+    """It is refused in one line, before the work as well as after."""
     for url in (postgres_url, f"sqlite:///{tmp_path}/a.db"):
         engine = database.engine(sa.make_url(url))
         with engine.begin() as connection:
             connection.exec_driver_sql(f"create table {table} (job_id text, price int)")
-        lacks = "fingerprint" if table == "imports" else "line"
-        assert refusal(url) == (
-            f"{url}: its table {table} is not Shelfsort's: it has no column {lacks}; "
-            "rename the table or name another database"
+        line = (
+            f"{url}: its table {table} is another program's or an earlier Shelfsort's; "
+            f"rename {table} or name another database, and import the files again"
         )
-
-
-def test_a_table_with_another_primary_key(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "a.db") as connection:
-        connection.execute("create table imports (job_id text, fingerprint text, rows int, imported_at text)")
-    connection.close()
-    assert "table imports is not Shelfsort's: it has another primary key" in refusal(f"sqlite:///{tmp_path}/a.db")
+        assert refusal(url) == line
+        with pytest.raises(CatalogError) as caught:
+            reviewed_names(folder("unused"), url=url, customer="")
+        assert str(caught.value) == line
 
 
 @pytest.mark.parametrize("name", ["missing/a.db", ""])
@@ -176,7 +175,7 @@ def test_a_file_that_may_only_be_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_another_program_keeps_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(database, "IMPORT_WAIT_SECONDS", 0.1)
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     other.execute("begin immediate")
     line = refusal(f"sqlite:///{tmp_path}/a.db")
@@ -198,9 +197,9 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_table_that_lacks_a_permission_names_the_server_s_reason(postgres_url: str) -> None:
+    refused = changed(postgres_url, username=services.LOCKED_ROLE, password=services.LOCKED_PASSWORD)
+    import_results(folder("unused"), url=postgres_url, job=CatalogJob("job-1", "m1"), tables=lambda: iter(()))
     address = sa.make_url(postgres_url)
     with psycopg.connect(host=str(address.query["host"]), user="postgres", dbname=address.database) as owner:
-        owner.execute("grant create on schema public to locked")
-        owner.execute("create table imports (job_id text primary key, fingerprint text, rows int, imported_at text)")
-    url = changed(postgres_url, username=services.LOCKED_ROLE, password=services.LOCKED_PASSWORD)
-    assert refusal(url).endswith(": the role lacks a permission: permission denied for table imports")
+        owner.execute("grant select on shelfsort_catalog_version to locked")
+    assert refusal(refused).endswith(": the role lacks a permission: permission denied for table imports")

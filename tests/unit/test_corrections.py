@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lib.catalogrows import catalog_tables
 from lib.errors import SourceError
 from lib.jobrows import read_facts
-from lib.joining import Joined, catalog_tables, join_batches
+from lib.joining import Joined, join_batches
 from lib.planning import plan_import
 from lib.processing import process_batch
 from lib.settings import parse, settings_of
@@ -92,7 +93,8 @@ def test_a_corrected_row_joins_the_job_under_its_line(job: Path) -> None:
     assert (after[1]["sku"], after[1]["product_name"], after[1]["note"]) == ("0013", "Mustard", "'=1+1")
     assert lines_of(job, "rejected.csv") == ["4", "5", "7"]
     assert dict(joined.tally.outcomes) == {"categorized": 3, "rejected": 3}
-    assert pa.concat_tables(catalog_tables(joined, LocalFolder(job)))["line"].to_pylist() == [2, 3, 6]
+    rows = pa.concat_tables(catalog_tables(joined.rows, LocalFolder(job)))
+    assert rows.filter(rows["present"])["line"].to_pylist() == [2, 3, 6]
 
 
 def test_the_source_stays_the_job_s_and_the_correction_is_noted(job: Path) -> None:

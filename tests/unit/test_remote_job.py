@@ -65,7 +65,7 @@ class Job:
     def report(self) -> dict[str, Any]:
         plan, results, joined = self.run()
         kept = joined.tally.outcomes.total() - joined.tally.outcomes["rejected"]
-        catalog = CatalogImport("sqlite:///catalog.db", kept, True, 0.0)
+        catalog = CatalogImport("catalog.db", "", kept, kept, 0, 0, 0, 0, 0, True, 0.0)
         return build_report(plan, results, joined, catalog=catalog, settings=self.settings, started="now")
 
     def rows(self, name: str) -> list[list[str]]:
