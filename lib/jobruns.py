@@ -196,7 +196,7 @@ class _Holder:
         self._store = store
         self._attempt = attempt
         self._ended = threading.Event()
-        self._interrupted = False
+        self._why = "a task ended without saying why; see its log"
 
     def run(self, flow: Callable[[], Any]) -> None:
         from lib.jobstore import STORE_VARIABLE
@@ -218,6 +218,9 @@ class _Holder:
             code = ended.code
         except KeyboardInterrupt:
             pass
+        except OSError as error:
+            # Metaflow says all else itself; this is when it cannot even do that, as on a full disk.
+            self._why = f"its log or its records could not be written: {error.strerror or error}"
         finally:
             # It is over: nothing may interrupt the rest.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -227,7 +230,7 @@ class _Holder:
         sys.exit(code)
 
     def _interrupt(self, _number: int, _frame: object) -> None:
-        self._interrupted = True
+        self._why = "its run was stopped"
         raise KeyboardInterrupt
 
     def _renew(self) -> None:
@@ -261,9 +264,7 @@ class _Holder:
             if job.status == Status.SUCCEEDED or job.attempts != self._attempt.number:
                 return
             folder(folder(job.output_uri).uri_of(job.id)).clear_unfinished()
-            why = job.error or (
-                "its run was stopped" if self._interrupted else "a task ended without saying why; see its log"
-            )
+            why = job.error or self._why
             if job.status == Status.RUNNING:
                 self._store.change(
                     job.id, [Status.RUNNING], Status.FAILED, who="run", note=why, attempt=job.attempts, error=why
