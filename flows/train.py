@@ -4,7 +4,8 @@
     python flows/train.py run --publish lib/models/carbon            the same as the model that ships with Shelfsort
     python flows/train.py run --limit 20000                          a quick try
     python flows/train.py run --data products.csv --text-column title --label-column category --publish my-model
-    python flows/train.py run --corrections review.csv               the built-in examples, and what people corrected
+    python flows/train.py run --corrections review.xlsx              the built-in examples, and what people corrected
+    python flows/train.py run --corrections catalog                  the same, from the catalog of all customers
     python flows/train.py card view end                              the last run's figures
 
 Candidates are fitted side by side, the best on validation is evaluated once on test and published as a folder, local
@@ -38,7 +39,7 @@ class TrainFlow(FlowSpec):
         "validation", default="", help="Labelled file to choose and calibrate on, columns as --data."
     )
     test = Parameter("test", default="", help="Labelled file for the figures in the end, columns as --data.")
-    corrections = Parameter("corrections", default="", help="Corrected review file: product_name and category.")
+    corrections = Parameter("corrections", default="", help="Review workbook or corrected review.csv; or `catalog`.")
     publish = Parameter("publish", default="results/models/new", help="Folder or s3:// for the model.")
     # FlowSpec has a `name` of its own.
     called = Parameter("name", default="", help="What the model is called; left out: the folder's name.")

@@ -86,17 +86,19 @@ def carbon_examples(*, seed: int) -> Any:
     return _completed(pd.concat([whole, _variants(whole[whole["split"] == "train"], seed=seed)], ignore_index=True))
 
 
-def file_examples(given: Labelled, *, split: str = "") -> Any:
+def file_examples(given: Labelled, *, split: str = "", may_lack: Sequence[str] = (), completed: bool = True) -> Any:
     """The rows of a labelled file that have a name and a label; `split` '' divides them 80 / 10 / 10 by a hash.
 
-    Names that differ only in sizes, digits or word order are never divided. Raises SourceError.
+    Names that differ only in sizes, digits or word order are never divided. The file may lack some of the other kinds;
+    not `completed`, they are kept beside those of COLUMNS. Raises SourceError.
     """
     import pandas as pd
 
     place, name = split_uri(given.path)
     wanted = {"name": given.name, "label": given.label, **(given.others or {})}
-    rows: dict[str, list[str]] = {kind: [] for kind in wanted}
     with place.reading(name) as path, open_source(Path(path), name=place.uri_of(name)) as table:
+        wanted = {kind: column for kind, column in wanted.items() if kind not in may_lack or column in table.header}
+        rows: dict[str, list[str]] = {kind: [] for kind in wanted}
         missing = [column for column in wanted.values() if column not in table.header]
         if missing:
             raise SourceError(
@@ -110,7 +112,13 @@ def file_examples(given: Labelled, *, split: str = "") -> Any:
     if not len(found):
         raise SourceError(f"{place.uri_of(name)}: no row has both a {given.name!r} and a {given.label!r}")
     splits = split or found["name"].map(lambda text: usda.split_of(usda.group_of(text) or _letters(text)))
-    return _completed(found.assign(weight=1.0, split=splits, english=False))
+    found = found.assign(weight=1.0, split=splits, english=False)
+    return _completed(found) if completed else found
+
+
+def examples_of_rows(rows: Any) -> Any:
+    """A DataFrame of some of the COLUMNS as one of all of them."""
+    return _completed(rows)
 
 
 def parents_of(labels: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from lib import jobs
+from lib import jobs, reviewing
 from lib import settings as all_settings
 from lib.errors import SettingsError, ShelfsortError
 from lib.importjob import Status
@@ -206,6 +206,30 @@ def rejected(
         print(
             f"{count:,} rows; all of them in {jobs.report_of(job_id, **context.obj.place())['files']['rejected.csv']}"
         )
+
+
+@app.command()
+def review(  # noqa: PLR0917 (their order is nobody's concern)
+    context: typer.Context,
+    job_id: Id,
+    export: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a workbook to be filled.")] = None,
+    filled: Annotated[Path | None, typer.Option("--import", metavar="FILE", help="Take it in when filled.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Export what was categorized, too.")] = False,
+    who: Annotated[str, typer.Option(help="Who decided [default: the user].")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Have a person decide: products into a workbook, and their categories back into the catalog."""
+    with _one_line_errors():
+        if (export is None) == (filled is None):
+            raise SettingsError("review takes either --export FILE or --import FILE; export first, fill it, import it")
+        if export is not None:
+            names = reviewing.export_review(job_id, export, everything=everything, **context.obj.place())
+            told: dict[str, Any] = {"file": str(export), "names": names}
+            line = f"{export}: {names:,} names; fill its column 'category', then review --import it"
+        elif filled is not None:
+            done = reviewing.import_review(job_id, filled, who=who, **context.obj.place())
+            told, line = asdict(done), done.account()
+    print_json(told) if as_json else print(line)
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ def submit_import(
         profile=told.model_dump(mode="json"),
         settings=all_settings.snapshot(settings),
         runner=settings.jobs.runner,
-        submitted_by=who or _user(),
+        submitted_by=who or person(),
         submitted_at=datetime.now(UTC),
     )
     try:
@@ -183,7 +183,7 @@ def cancel_import(
     """
     store, job = _job(job_id, settings, output)
     if job.status != Status.CANCELLED and not store.change(
-        job.id, [Status.SUBMITTED, Status.RUNNING], Status.CANCELLED, who=who or _user()
+        job.id, [Status.SUBMITTED, Status.RUNNING], Status.CANCELLED, who=who or person()
     ):
         raise JobError(f"job {job.id} has {store.get(job.id).status} and cannot be cancelled")
     (runner or runner_of(settings or _defaults(), job.runner)).stop(job)
@@ -214,11 +214,11 @@ def retry_import(
         left = store.lease_left(job.id)
         if not runner.has_ended(job, left) and left > 0:
             raise JobError(f"job {job.id} is {job.status}, but its run has not ended yet; try again in some seconds")
-        if finish(job, store, who=who or _user()):
+        if finish(job, store, who=who or person()):
             return store.get(job.id)
         values = {"lease_owner": None, "lease_until": None, "error": None, "finished_at": None}
         if not store.change(
-            job.id, [job.status], Status.SUBMITTED, who=who or _user(), note="retry", seen=job, **values
+            job.id, [job.status], Status.SUBMITTED, who=who or person(), note="retry", seen=job, **values
         ):
             raise JobError(f"job {job.id} was changed by somebody else at the same moment; look at its status")
     _start(job, store, runner)
@@ -263,7 +263,8 @@ def _defaults() -> Settings:
     return all_settings.settings_of(all_settings.parse(""))
 
 
-def _user() -> str:
+def person() -> str:
+    """Who is at it, where nobody says so."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from lib.correctedexamples import corrected_examples
 from lib.errors import SettingsError, SourceError
 from lib.examples import TEXTS, Labelled, carbon_examples, file_examples
 from lib.settings import ROOT
@@ -71,14 +72,14 @@ def examples_of(given: TrainingFiles, *, seed: int) -> tuple[Any, dict[str, str]
         parts.append(rows)
         sources[split] = _told(path)
     if given.corrections:
-        told = Labelled(given.corrections, name="product_name")
-        corrected = file_examples(told, split="train")
+        corrected, told = corrected_examples(given.corrections, labels=examples["label"])
         # A label of another kind, a parent's say, would be one more to learn, and cost all of them their parents.
         new = sorted({*corrected["label"]} - {*examples["label"]})
         if new:
-            raise SourceError(f"{given.corrections}: {new[0]!r} is no label that is learned; correct or empty it")
+            raise SourceError(f"{told}: {new[0]!r} is no label that is learned; correct or empty it")
         parts.append(corrected.assign(weight=CORRECTION_WEIGHT))
-        sources["corrections"] = _told(given.corrections)
+        # A catalog goes on changing.
+        sources["corrections"] = _told(told) if told == given.corrections else f"{len(corrected)} of {told}"
     return pd.concat(parts, ignore_index=True), sources
 
 

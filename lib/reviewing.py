@@ -1,0 +1,150 @@
+"""Review of a job by a person: its products into a workbook, and the filled workbook into the catalog's corrections.
+
+    export_review(job_id, "review.xlsx")     # what matters most first, a row a name
+    import_review(job_id, "review.xlsx")     # all of it or, where a cell is refused, nothing
+
+The job's own files stay as they are; a later import (`submit --again` of the same file, too) has the corrections.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lib.catalog import target_of
+from lib.errors import JobError, SourceError
+from lib.importjob import ImportJob, Status
+from lib.jobends import home_of
+from lib.jobrows import row_groups
+from lib.jobs import person
+from lib.jobstore import JobStore, store_url
+from lib.modelfolder import read_card
+from lib.planning import valid_job_id
+from lib.records import Outcome
+from lib.results import ROWS_FILE
+from lib.reviewbook import MOST_ROWS, SHEET, Choices, Refusals, ToReview, read_review, write_review
+from lib.reviewstore import Corrected, Decision, add_corrections
+from lib.settings import Settings, restored, settings_of
+from lib.storage import folder
+
+_COLUMNS = {
+    "name": "product_name",
+    "brand": "product_brand",
+    "customer_category": "product_customer_category",
+    "suggested": "category",
+    "confidence": "confidence",
+    "next_best": "category_2",
+    "next_confidence": "confidence_2",
+    "impact": "impact",
+    "why": "why",
+}
+
+
+def export_review(
+    job_id: str, path: str | Path, *, settings: Settings, output: str = "results", everything: bool = False
+) -> int:
+    """Write a workbook of the job's names to review, those first that may move the carbon figure most; their number.
+
+    With `everything` those that were categorized follow. Raises JobError for a job without results, StorageError when
+    the file cannot be written.
+    """
+    job = _reviewable(job_id, settings, output)
+    found: dict[str, tuple[bool, ToReview]] = {}
+    for row in _rows(job):
+        to_review = row["outcome"] == Outcome.REVIEW
+        if not to_review and (not everything or row["corrected_by"] is not None):
+            continue
+        key = row["name_key"]
+        if key not in found:
+            told = {name: row[column] for name, column in _COLUMNS.items()}
+            texts = {
+                name: told[name] or ""
+                for name in ("name", "brand", "customer_category", "suggested", "next_best", "why")
+            }
+            found[key] = to_review, ToReview(line=row["line"], sheet=row["sheet"] or "", products=1, **told | texts)
+            continue
+        before, one = found[key]
+        total = (one.impact or 0.0) + (row["impact"] or 0.0)
+        found[key] = before or to_review, replace(one, products=one.products + 1, impact=round(total, 6))
+    ordered = sorted(found.values(), key=lambda pair: (not pair[0], -(pair[1].impact or 0.0), pair[1].line))
+    rows = [one for _, one in ordered[:MOST_ROWS]]
+    write_review(Path(path), rows, choices=_choices(job, settings), job_id=job.id)
+    return len(rows)
+
+
+def import_review(
+    job_id: str, path: str | Path, *, settings: Settings, output: str = "results", who: str = ""
+) -> Corrected:
+    """Take a filled workbook's decisions into the catalog.
+
+    Raises SourceError that names each cell which is refused, and then nothing is applied; CatalogError.
+    """
+    job = _reviewable(job_id, settings, output)
+    refusals, choices = Refusals(str(path)), _choices(job, settings)
+    filled = []
+    for row in read_review(Path(path)):
+        if row.job_id != job.id:
+            refusals.add(f"{SHEET}!{row.row}", f"is of job {row.job_id or '(none)'}; import it with that job's UUID")
+        elif row.category:
+            line = _line(row.line)
+            if line is None:
+                refusals.add(f"{SHEET}!{row.row}", f"its line {str(row.line)[:40]!r} is no number; leave it as it was")
+            else:
+                filled.append(((row.sheet, line), row))
+    wanted = {place for place, _ in filled}
+    rows = {(row["sheet"] or "", row["line"]): row for row in _rows(job) if (row["sheet"] or "", row["line"]) in wanted}
+    decided: dict[str, tuple[str, Decision]] = {}
+    for place, row in filled:
+        known = rows.get(place)
+        if known is None or known["name_key"] is None:
+            refusals.add(f"{SHEET}!{row.row}", f"line {place[1]} is no product of the job's; leave it as it was")
+            continue
+        category = choices.decided(row.category, suggested=known["category"] or "", cell=row.cell, refusals=refusals)
+        if category is None:
+            continue
+        key = known["name_key"]
+        if key in decided and decided[key][1].category != category:
+            refusals.add(row.cell, f"says other than {decided[key][0]} of the same name; decide for one of them")
+            continue
+        told = {name: known[_COLUMNS[name]] for name in ("name", "brand", "customer_category", "suggested")}
+        decided[key] = row.cell, Decision(key, category, job_id=job.id, line=place[1], sheet=place[0], **told)
+    refusals.check()
+    if not decided:
+        raise SourceError(
+            f"{path}: no category is filled in; fill some cells of the column 'category' and import it again"
+        )
+    url = target_of(folder(job.output_uri), url=settings.catalog_url)
+    return add_corrections(
+        url, [one for _, one in decided.values()], customer=job.customer, job_id=job.id, who=who or person()
+    )
+
+
+def _reviewable(job_id: str, settings: Settings, output: str) -> ImportJob:
+    job = JobStore(store_url(settings, output)).get(valid_job_id(job_id))
+    if job.status != Status.SUCCEEDED or not home_of(job).exists(ROWS_FILE):
+        raise JobError(f"job {job.id} is {job.status} and has no results to review")
+    return job
+
+
+def _rows(job: ImportJob) -> Iterator[dict[str, Any]]:
+    """The job's rows that were not rejected, with what is asked of them here."""
+    wanted = ["line", "sheet", "outcome", "name_key", "corrected_by", *_COLUMNS.values()]
+    for group in row_groups(home_of(job)):
+        if "name_key" not in group.column_names:
+            raise JobError(
+                f"job {job.id} is of an earlier version of Shelfsort; submit its file --again and review that"
+            )
+        for row in group.select(wanted).to_pylist():
+            if row["outcome"] != Outcome.REJECTED:
+                yield row
+
+
+def _choices(job: ImportJob, settings: Settings) -> Choices:
+    own = settings_of(restored(job.settings, database_url=settings.database_url))
+    return Choices(read_card(folder(own.model_uri))["labels"])
+
+
+def _line(cell: Any) -> int | None:
+    """A line's number, which some programs keep as 12.0 or as text."""
+    text = str(cell).strip().removesuffix(".0")
+    return int(text) if text.isdecimal() else None
