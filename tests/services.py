@@ -22,6 +22,8 @@ from pathlib import Path
 
 ACCESS_KEY = "shelfsort-tests"
 SECRET_KEY = "not-a-secret"
+# With the same secret, an account that may look at everything and change nothing.
+READER_KEY = "shelfsort-reader"
 # A role that must give its password; every other role on the socket is trusted.
 LOCKED_ROLE = "locked"
 LOCKED_PASSWORD = "p-w:of/locked"
@@ -78,7 +80,12 @@ def _serve_s3(home: Path) -> None:
         "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
         "actions": ["Admin", "Read", "List", "Tagging", "Write"],
     }
-    (home / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    reader = {
+        "name": "reader",
+        "credentials": [{"accessKey": READER_KEY, "secretKey": SECRET_KEY}],
+        "actions": ["Read", "List"],
+    }
+    (home / "s3.json").write_text(json.dumps({"identities": [identity, reader]}))
     for attempt in range(1, ATTEMPTS + 1):
         data = home / f"data-{attempt}"
         data.mkdir()
