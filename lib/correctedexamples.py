@@ -5,6 +5,7 @@ Only what a person changed or confirmed is learned. A workbook says so by its fi
 names; a file without that column was made by a person and counts whole.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from lib.taxonomy import read_taxonomy
 CATALOG = "catalog"
 SQLITE_MARK = b"SQLite format 3\0"
 _NAME = "category_name"
+_DATABASE = re.compile(r"(?:sqlite|postgres)\w*(?:\+\w+)?://")
 
 
 def corrected_examples(told: str, *, labels: Iterable[str] = ()) -> tuple[Any, str]:
@@ -30,7 +32,7 @@ def corrected_examples(told: str, *, labels: Iterable[str] = ()) -> tuple[Any, s
     `told` is a file or s3:// URI, a catalog's SQLite file or URL, or CATALOG; a workbook's categories are among
     `labels`, or the taxonomy's. Raises SourceError, SettingsError and CatalogError.
     """
-    if told == CATALOG or told.startswith(("sqlite:", "postgres")) or _is_sqlite(told):
+    if told == CATALOG or _DATABASE.match(told) or _is_sqlite(told):
         return _of_catalog(told)
     if not is_s3(told) and is_review(Path(told)):
         return _of_workbook(told, labels), told

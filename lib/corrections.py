@@ -134,7 +134,7 @@ def merged(job: Folder, corrected: pa.Table) -> Iterator[pa.Table]:
     for rows in row_groups(job):
         replaced = [places.get(key) for key in _keys(rows)]
         if any(place is not None for place in replaced):
-            both = pa.concat_tables([rows, corrected])
+            both = pa.concat_tables([rows, corrected.select(rows.column_names)])
             order = [at if place is None else len(rows) + place for at, place in enumerate(replaced)]
             yield both.take(pa.array(order, pa.int64()))
         else:

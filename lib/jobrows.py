@@ -70,13 +70,20 @@ def opened_rows(job: Folder) -> Iterator[pq.ParquetFile]:
 
 
 def row_groups(job: Folder) -> Iterator[pa.Table]:
-    """The rows of a job's rows.parquet in the source's order, a row group at a time."""
+    """The rows of a job's rows.parquet in the source's order, a row group at a time.
+
+    Columns that an earlier version did not write are null.
+    """
     with opened_rows(job) as file:
+        added = [field for field in batch_schema([]) if field.name not in file.schema_arrow.names]
         for group in range(file.num_row_groups):
             try:
-                yield file.read_row_group(group)
+                rows = file.read_row_group(group)
             except (pa.ArrowException, OSError):
                 raise _damaged(job) from None
+            for field in added:
+                rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+            yield rows
 
 
 def may_be_replaced(row: dict[str, Any], *, correction: str) -> bool:

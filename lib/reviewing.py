@@ -23,6 +23,7 @@ from lib.planning import valid_job_id
 from lib.records import Outcome
 from lib.results import ROWS_FILE
 from lib.reviewbook import MOST_ROWS, SHEET, Choices, Refusals, ToReview, read_review, write_review
+from lib.reviewed import name_key
 from lib.reviewstore import Corrected, Decision, add_corrections
 from lib.settings import Settings, restored, settings_of
 from lib.storage import folder
@@ -130,13 +131,11 @@ def _rows(job: ImportJob) -> Iterator[dict[str, Any]]:
     """The job's rows that were not rejected, with what is asked of them here."""
     wanted = ["line", "sheet", "outcome", "name_key", "corrected_by", *_COLUMNS.values()]
     for group in row_groups(home_of(job)):
-        if "name_key" not in group.column_names:
-            raise JobError(
-                f"job {job.id} is of an earlier version of Shelfsort; submit its file --again and review that"
-            )
         for row in group.select(wanted).to_pylist():
             if row["outcome"] != Outcome.REJECTED:
-                yield row
+                # A job of an earlier version has none.
+                key = row["name_key"] or name_key(row["product_name"], brand=row["product_brand"] or "")
+                yield row | {"name_key": key}
 
 
 def _choices(job: ImportJob, settings: Settings) -> Choices:

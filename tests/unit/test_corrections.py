@@ -213,3 +213,16 @@ def test_what_a_job_is_made_of_can_be_read_back(job: Path) -> None:
     assert facts is not None
     assert [match.field for match in facts.columns] == ["name", "sku", "gtin"]
     json.dumps(facts.source)
+
+
+def test_rows_of_an_earlier_version_are_corrected_too(job: Path) -> None:
+    """They lack the columns for review and the catalog's corrections."""
+    rows = pq.read_table(job / "rows.parquet")
+    pq.write_table(
+        rows.drop_columns(["name_key", "corrected_by", "corrected_at", "corrected_for"]), job / "rows.parquet"
+    )
+    imported(job.parent, corrected(job, with_name))
+    after = pq.read_table(job / "rows.parquet").to_pylist()
+    assert [(row["line"], row["name_key"]) for row in after if row["outcome"] == "categorized"] == [
+        (2, None), (3, "mustard"), (6, None),
+    ]  # fmt: skip

@@ -13,7 +13,7 @@ from lib.jobstore import JobStore, store_url
 from lib.settings import ROOT
 
 SAMPLE = ROOT / "tests" / "golden" / "sample" / "products.csv"
-COMMANDS = ("submit", "status", "list", "report", "cancel", "retry", "rejected")
+COMMANDS = ("submit", "status", "list", "report", "cancel", "retry", "rejected", "review")
 
 
 @pytest.fixture(autouse=True)
