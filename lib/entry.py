@@ -58,8 +58,8 @@ def main(flow: Callable[[], Any]) -> None:
 
 
 def _run(flow: Callable[[], Any]) -> None:
-    # Not above, as jobruns imports this module.
-    from lib.jobruns import hold, submitted_job
+    # Not above, as jobruns, which that needs, imports this module.
+    from lib.jobholder import hold, submitted_job
 
     job_id = submitted_job(sys.argv)
     if not job_id:

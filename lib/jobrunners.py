@@ -39,7 +39,7 @@ class LocalRunner:
 
     The flow's own command line and not Metaflow's Runner, which would be one more process that has to stay: what is
     started here outlives the shell, the web server or the ssh session that submitted it. The run holds the job's lease
-    (lib/jobruns.py), notices within seconds that it was cancelled, and tells the store how it ended.
+    (lib/jobholder.py), notices within seconds that it was cancelled, and tells the store how it ended.
     """
 
     def __init__(self, catalog_url: str = "") -> None:

@@ -1,5 +1,6 @@
 """Submitted jobs as they really run: to their end, to an error, cancelled, and killed at random moments."""
 
+import csv
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -105,6 +106,34 @@ def test_a_run_without_anything_to_run_is_one_clear_line(tmp_path: Path, argumen
     assert done.returncode == 1
     assert "Traceback" not in printed
     assert len([line for line in printed.splitlines() if message in line]) == 1
+
+
+def test_a_correction_changes_the_counts_of_its_job(where: Place, tmp_path: Path) -> None:
+    job = jobs.submit_import(str(SAMPLE), **where.where(), customer="acme")
+    before = waited(where, job.id, has_ended).job
+    home = Path(where.output) / job.id
+    with (home / "rejected.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    missing = [row for row in rows if "missing-name" in row["reasons"]]
+    for row in missing:
+        row["Product name"] = "Oat drink without sugar"
+    mended = tmp_path / "mended.csv"
+    with mended.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(missing)
+    done = command(
+        tmp_path, "run", "--source", str(mended), "--output", where.output, "--job-id", job.id,
+        SHELFSORT_DATABASE_URL=where.database_url,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = jobs.status_of(job.id, **where.where()).job
+    report = jobs.report_of(job.id, **where.where())
+    assert (after.rows, after.rejected) == (before.rows, report["rejected"])
+    assert after.rejected is not None
+    assert before.rejected is not None
+    assert after.rejected < before.rejected
+    assert jobs.events_of(job.id, **where.where())[-1]["note"] == f"corrected: {after.rejected} rows are still rejected"
 
 
 @pytest.mark.parametrize("times", [2])
