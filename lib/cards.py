@@ -20,7 +20,9 @@ def report_card(report: dict[str, Any]) -> list[Any]:
         Markdown(f"# {_name(report['source']['uri'])}"),
         Markdown(_opening(report)),
         VegaChart(_outcomes_chart(report)),
-        Markdown("## Confidence\nRows by the confidence of their best category; left of the line they go to review."),
+        Markdown(
+            "## Confidence\nRows by the confidence of their best category. What is sure enough differs by category."
+        ),
         VegaChart(_confidence_chart(report)),
         Markdown(f"## Products per category\n{_categories_note(report)}"),
         VegaChart(_categories_chart(report)),
@@ -130,35 +132,41 @@ def _outcomes_chart(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def _confidence_chart(report: dict[str, Any]) -> dict[str, Any]:
-    counts = report["confidence_histogram"]
-    step = 1 / len(counts)
-    values = [{"from": round(i * step, 4), "to": round((i + 1) * step, 4), "rows": n} for i, n in enumerate(counts)]
+    values = [
+        {"from": round(i / len(counts), 4), "to": round((i + 1) / len(counts), 4), "rows": n, "outcome": outcome}
+        for outcome, counts in report["confidence_histogram"].items()
+        for i, n in enumerate(counts)
+    ]
+    outcomes = list(report["confidence_histogram"])
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "width": _WIDTH,
         "height": 200,
-        "layer": [
-            {
-                "data": {"values": values},
-                "mark": {"type": "bar", "tooltip": True, "color": "#4a7ba6", "binSpacing": 1},
-                "encoding": {
-                    "x": {
-                        "field": "from",
-                        "bin": {"binned": True},
-                        "type": "quantitative",
-                        "title": "confidence",
-                        "scale": {"domain": [0, 1]},
-                    },
-                    "x2": {"field": "to"},
-                    "y": {"field": "rows", "type": "quantitative", "title": "rows", "axis": {"tickMinStep": 1}},
-                },
+        "data": {"values": values},
+        "mark": {"type": "bar", "tooltip": True, "binSpacing": 1},
+        "encoding": {
+            "x": {
+                "field": "from",
+                "bin": {"binned": True},
+                "type": "quantitative",
+                "title": "confidence",
+                "scale": {"domain": [0, 1]},
             },
-            {
-                "data": {"values": [{"threshold": report["review_threshold"]}]},
-                "mark": {"type": "rule", "color": _COLOURS["rejected"], "strokeDash": [5, 4], "size": 2},
-                "encoding": {"x": {"field": "threshold", "type": "quantitative"}},
+            "x2": {"field": "to"},
+            "y": {
+                "field": "rows",
+                "type": "quantitative",
+                "stack": "zero",
+                "title": "rows",
+                "axis": {"tickMinStep": 1},
             },
-        ],
+            "color": {
+                "field": "outcome",
+                "type": "nominal",
+                "scale": {"domain": outcomes, "range": [_COLOURS[outcome] for outcome in outcomes]},
+                "legend": {"orient": "top", "title": None},
+            },
+        },
     }
 
 
@@ -225,12 +233,17 @@ def _facts(report: dict[str, Any]) -> list[list[Any]]:
         ("Blank lines", source["blank_lines"]),
         ("Noted, not rejected", ", ".join(f"{n:,} {code}" for code, n in report["warnings"].items())),
         ("Model", f"{report['model']['name']}, version {report['model']['version']}"),
-        ("Review below", f"confidence {report['review_threshold']}"),
+        ("Sure enough", _sure_enough(report)),
         ("Catalog", report["catalog"]["url"]),
         ("Customer", report["catalog"]["customer"]),
         ("In the catalog", ", ".join(f"{report['catalog'][name]:,} {name}" for name in CATALOG_COUNTS)),
     ]
     return [[name, Markdown(_code(str(value)))] for name, value in facts if value not in (None, "")]
+
+
+def _sure_enough(report: dict[str, Any]) -> str:
+    threshold = report["review_threshold"]
+    return f"{report['precision']:.0%} of such answers right (slow model: confidence {threshold})"
 
 
 def _remote(report: dict[str, Any]) -> list[Any]:

@@ -37,7 +37,9 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)  # Reason -> rejected rows that have it
     warnings: Counter[str] = field(default_factory=Counter)  # Reason -> kept rows that carry it
     categories: Counter[str] = field(default_factory=Counter)  # category -> categorized rows
-    confidences: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(CONFIDENCE_BINS, np.int64))
+    confidences: dict[str, list[int]] = field(  # of categorized and of review rows, in each of CONFIDENCE_BINS
+        default_factory=lambda: {outcome: [0] * CONFIDENCE_BINS for outcome in (Outcome.CATEGORIZED, Outcome.REVIEW)}
+    )
     rejected_rows: list[dict[str, Any]] = field(default_factory=list)  # the first REJECTED_SHOWN
     names: list[str] = field(default_factory=list)  # a sample of the kept products'
 
@@ -49,8 +51,11 @@ class Tally:
         _add_codes(self.reasons, rejected["reasons"])
         _add_codes(self.warnings, kept["warnings"])
         _add_counts(self.categories, kept.filter(pc.equal(kept["outcome"], Outcome.CATEGORIZED))["category"])
-        bins = np.minimum((kept["confidence"].to_numpy() * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
-        self.confidences += np.bincount(bins, minlength=CONFIDENCE_BINS)
+        for outcome, counts in self.confidences.items():
+            sure = kept.filter(pc.equal(kept["outcome"], outcome))["confidence"].to_numpy()
+            bins = np.minimum((sure * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
+            more = np.bincount(bins, minlength=CONFIDENCE_BINS).tolist()
+            self.confidences[outcome] = [had + new for had, new in zip(counts, more, strict=True)]
         self.names += kept["product_name"].slice(0, NAMES_OF_A_GROUP).to_pylist() if len(self.names) < NAMES else []
         for row in rejected.slice(0, REJECTED_SHOWN - len(self.rejected_rows)).to_pylist():
             shown = [cell[:CELL_SHOWN] for cell in (*(row[name] for name in cells), *(row["extra"] or ()))]

@@ -175,7 +175,7 @@ def test_the_split_changes_nothing_in_the_results(tmp_path: Path, count: int) ->
     assert tables[0].equals(tables[1])
     assert other_joined.tally.outcomes == joined.tally.outcomes
     assert other_joined.tally.categories == joined.tally.categories
-    assert other_joined.tally.confidences.tolist() == joined.tally.confidences.tolist()
+    assert other_joined.tally.confidences == joined.tally.confidences
 
 
 def made(folder: Path) -> Path:
