@@ -231,8 +231,9 @@ def _replace(connection: sa.Connection, there: sa.Row[Any] | None, order: _Order
             f"job {job.id} was imported for customer {there.customer!r} and cannot become {job.customer!r}'s; "
             "import the file as a new job"
         )
-    submitted = utc(there.submitted_at) if there is not None else job.submitted_at or datetime.now(UTC)
-    assert submitted is not None
+    told = utc(there.submitted_at) if there is not None else job.submitted_at
+    # SQLite keeps no time zone.
+    submitted = (told or datetime.now(UTC)).astimezone(UTC)
     others = sa.select(imports.c.job_id, imports.c.submitted_at, imports.c.whole_file).where(
         imports.c.customer == job.customer, imports.c.job_id != job.id
     )

@@ -6,10 +6,13 @@
 The job's own files stay as they are; a later import (`submit --again` of the same file, too) has the corrections.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lib.catalog import target_of
 from lib.errors import JobError, SourceError
@@ -51,10 +54,8 @@ def export_review(
     """
     job = _reviewable(job_id, settings, output)
     found: dict[str, tuple[bool, ToReview]] = {}
-    for row in _rows(job):
+    for row in _rows(job, lambda rows: _to_review(rows, everything=everything)):
         to_review = row["outcome"] == Outcome.REVIEW
-        if not to_review and (not everything or row["corrected_by"] is not None):
-            continue
         key = row["name_key"]
         if key not in found:
             told = {name: row[column] for name, column in _COLUMNS.items()}
@@ -92,12 +93,13 @@ def import_review(
                 refusals.add(f"{SHEET}!{row.row}", f"its line {str(row.line)[:40]!r} is no number; leave it as it was")
             else:
                 filled.append(((row.sheet, line), row))
-    wanted = {place for place, _ in filled}
-    rows = {(row["sheet"] or "", row["line"]): row for row in _rows(job) if (row["sheet"] or "", row["line"]) in wanted}
+    lines = pa.array({line for (_, line), _ in filled}, pa.int64())
+    found = _rows(job, lambda rows: pc.is_in(rows["line"], lines))
+    rows = {(row["sheet"] or "", row["line"]): row for row in found}
     decided: dict[str, tuple[str, Decision]] = {}
     for place, row in filled:
         known = rows.get(place)
-        if known is None or known["name_key"] is None:
+        if known is None:
             refusals.add(f"{SHEET}!{row.row}", f"line {place[1]} is no product of the job's; leave it as it was")
             continue
         category = choices.decided(row.category, suggested=known["category"] or "", cell=row.cell, refusals=refusals)
@@ -127,15 +129,20 @@ def _reviewable(job_id: str, settings: Settings, output: str) -> ImportJob:
     return job
 
 
-def _rows(job: ImportJob) -> Iterator[dict[str, Any]]:
-    """The job's rows that were not rejected, with what is asked of them here."""
+def _to_review(rows: pa.Table, *, everything: bool) -> pa.ChunkedArray:
+    to_review = pc.equal(rows["outcome"], Outcome.REVIEW)
+    return pc.or_(to_review, pc.is_null(rows["corrected_by"])) if everything else to_review
+
+
+def _rows(job: ImportJob, chosen: Callable[[pa.Table], pa.ChunkedArray]) -> Iterator[dict[str, Any]]:
+    """Of the job's rows that were not rejected those that are chosen (a mask of them), with what is asked here."""
     wanted = ["line", "sheet", "outcome", "name_key", "corrected_by", *_COLUMNS.values()]
     for group in row_groups(home_of(job)):
-        for row in group.select(wanted).to_pylist():
-            if row["outcome"] != Outcome.REJECTED:
-                # A job of an earlier version has none.
-                key = row["name_key"] or name_key(row["product_name"], brand=row["product_brand"] or "")
-                yield row | {"name_key": key}
+        kept = group.select(wanted).filter(pc.not_equal(group["outcome"], Outcome.REJECTED))
+        for row in kept.filter(chosen(kept)).to_pylist():
+            # A job of an earlier version has none.
+            key = row["name_key"] or name_key(row["product_name"], brand=row["product_brand"] or "")
+            yield row | {"name_key": key}
 
 
 def _choices(job: ImportJob, settings: Settings) -> Choices:

@@ -1,6 +1,7 @@
 """What an import makes of a customer's products: new, changed, unchanged, gone; on SQLite and PostgreSQL."""
 
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from lib import catalog, database
 from lib.catalogrows import catalog_rows
 from lib.errors import CatalogError
+from lib.reporting import catalog_account
 from lib.results import batch_schema
 from tests.catalogs import counts, dump, product, products, put
 
@@ -205,3 +207,18 @@ def test_a_product_is_known_by_its_number_else_its_gtin_else_by_all_that_is_said
     assert len(keys[4]) < 50
     assert [row["present"] for row in table] == [True] * 5 + [False]
     assert keys[5] == "sku:A-2"
+
+
+def test_what_an_import_changed_is_told_in_a_line(url: str) -> None:
+    def told(done: catalog.CatalogImport) -> str:
+        return catalog_account({**asdict(done), "url": done.url_shown})
+
+    assert told(put(url, [TEA], job="x")) == "1 new, 0 changed, 0 unchanged, 0 gone (of no customer, so by itself)"
+    acme(url, TEA, ALE, job="b", day=2)
+    again = acme(url, TEA, ALE, job="b", day=2)
+    assert (
+        told(again)
+        == "2 new, 0 changed, 0 unchanged, 0 gone (of customer acme; was there already, nothing was touched)"
+    )
+    older = acme(url, TEA, job="a", day=1)
+    assert told(older) == "0 new, 0 changed, 0 unchanged, 0 gone, 1 left as a later job has them (of customer acme)"

@@ -190,6 +190,9 @@ def test_batches_that_know_a_correction_are_not_taken_for_those_that_do_not(
     assert after != before
     import_review(JOB, path, **place)
     assert key() == after
+    # A job that is run again without saying whose it is has them, too.
+    again = plan_import(str(tmp_path / "products.csv"), job_id=JOB, cores=1, **place)
+    assert (again.customer, again.reviewed is not None) == ("acme", True)
     assert {row["who"] for row in _people(url_of(place))} == {getpass.getuser()}
 
 
