@@ -52,8 +52,8 @@ REMEMBERED = 200_000
 
 # A word's or phrase's English in each language that has it, behind a mark of what it is.
 Meanings = dict[str, str]
-# Place of the first word, number of words, their meanings, and what each of their letters counts.
-Span = tuple[int, int, Meanings, float]
+# What a language reads in a text: the letters that it knows, the place up to which it has read, and the marked English.
+Reading = tuple[float, int, list[str]]
 # What a brand's letters count towards a name's language: it is sold in many countries.
 BRAND_SCORE = 0.5
 
@@ -131,39 +131,48 @@ class Lexicon:
     def english_of(self, words: list[str], *, text: str = "") -> str:
         """The English of a text's plain words, '' where it is English or unknown; `text` tells its accents."""
         spelled = [] if text.isascii() else _spelled(text)
-        spans = self._spans(words, spelled if len(spelled) == len(words) else words)
-        languages = {language for _, _, meanings, _ in spans for language in meanings}
-        read = {language: _greedy(spans, language, words) for language in sorted(languages)}
-        best = max((score for score, _ in read.values()), default=0.0)
-        winners = [language for language, (score, _) in read.items() if score == best]
+        read = self._read(words, spelled if len(spelled) == len(words) else words)
+        best = max((score for score, _, _ in read.values()), default=0.0)
+        winners = sorted(language for language, (score, _, _) in read.items() if score == best)
         if ENGLISH in winners:
             winners = [ENGLISH]
-        elif len(winners) > 1 and len({*(tuple(read[language][1]) for language in winners)}) > 1:
+        elif len(winners) > 1 and len({*(tuple(read[language][2]) for language in winners)}) > 1:
             # One word that is a brand in several countries, of another thing in each, says nothing.
             winners = [
-                language for language in winners if any(not gloss.startswith(IS_BRAND) for gloss in read[language][1])
+                language for language in winners if any(not gloss.startswith(IS_BRAND) for gloss in read[language][2])
             ]
         said = dict.fromkeys(
-            word for language in winners for gloss in _speaking(read[language][1]) for word in gloss.split()
+            word for language in winners for gloss in _speaking(read[language][2]) for word in gloss.split()
         )
         return " ".join(word for word in said if word not in words)
 
-    def _spans(self, words: list[str], spelled: list[str]) -> list[Span]:
-        """Where a phrase or word with a meaning begins, of how many words it is, and what it counts."""
-        spans: list[Span] = []
+    def _read(self, words: list[str], spelled: list[str]) -> dict[str, Reading]:
+        """What each language that knows something of a text reads in it, longest phrases first."""
+        read: dict[str, Reading] = {}
+        longest = self._longest
         for at, word in enumerate(words):
-            for length in range(min(self._longest.get(word, 0), len(words) - at), 1, -1):
-                meanings = self._spelled_meaning(words[at : at + length], spelled[at : at + length])
-                if meanings:
-                    spans.append((at, length, meanings, 1.0))
-            meanings = self._spelled_meaning([word], [spelled[at]])
+            if word in longest:
+                for length in range(min(longest[word], len(words) - at), 1, -1):
+                    meanings = self._spelled_meaning(words[at : at + length], spelled[at : at + length])
+                    if meanings:
+                        _add(read, meanings, float(sum(map(len, words[at : at + length]))), at, length)
+            meanings, weight = self._word(word, spelled[at])
             if meanings:
-                spans.append((at, 1, meanings, 1.0))
-            elif len(word) > PART:
-                meanings, weight = self._guessed(word)
-                if meanings:
-                    spans.append((at, 1, meanings, weight))
-        return spans
+                _add(read, meanings, weight * len(word), at, 1)
+        return read
+
+    def _word(self, word: str, spelled: str) -> tuple[Meanings, float]:
+        """What the lexicon says or guesses of a single word, and what its letters count."""
+        key = word if word == spelled else f"{word} {spelled}"
+        known = self._remembered.get(key)
+        if known is None:
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            known = self._spelled_meaning([word], [spelled]), 1.0
+            if not known[0] and len(word) > PART:
+                known = self._guessed(word)
+            self._remembered[key] = known
+        return known
 
     def _spelled_meaning(self, words: list[str], spelled: list[str]) -> Meanings:
         """What the lexicon says of words with their accents, and for other languages without."""
@@ -185,18 +194,10 @@ class Lexicon:
 
     def _guessed(self, word: str) -> tuple[Meanings, float]:
         """The meaning of a word that no lexicon has, and what it counts: of a form, of its parts, or mistyped."""
-        known = self._remembered.get(word)
-        if known is None:
-            if len(self._remembered) >= REMEMBERED:
-                self._remembered.clear()
-            known = {}, 0.0
-            if not is_size(word):
-                meanings = self._form(word) or self._compound(word)
-                known = (
-                    (meanings, GUESSED) if meanings else (self._meaning(meant_by(word, self._phrases) or ""), MISTYPED)
-                )
-            self._remembered[word] = known
-        return known
+        if is_size(word):
+            return {}, 0.0
+        meanings = self._form(word) or self._compound(word)
+        return (meanings, GUESSED) if meanings else (self._meaning(meant_by(word, self._phrases) or ""), MISTYPED)
 
     def _form(self, word: str) -> Meanings:
         found: Meanings = {}
@@ -249,16 +250,14 @@ class Lexicon:
         return best
 
 
-def _greedy(spans: list[Span], language: str, words: list[str]) -> tuple[float, list[str]]:
-    """The letters of a text that a language knows, longest phrases first, and their marked English."""
-    score, until, glosses = 0.0, 0, []
-    for at, length, meanings, weight in spans:
-        if at >= until and language in meanings:
-            letters = sum(map(len, words[at : at + length]))
-            score += weight * letters * (BRAND_SCORE if meanings[language].startswith(IS_BRAND) else 1.0)
-            glosses.append(meanings[language])
-            until = at + length
-    return score, glosses
+def _add(read: dict[str, Reading], meanings: Meanings, letters: float, at: int, length: int) -> None:
+    """Add a phrase to what the languages read that it means something in, unless an earlier one covers its start."""
+    for language, meaning in meanings.items():
+        score, until, glosses = read.get(language) or (0.0, 0, [])
+        if at >= until:
+            glosses.append(meaning)
+            counted = letters * BRAND_SCORE if meaning[0] == IS_BRAND else letters
+            read[language] = score + counted, at + length, glosses
 
 
 def _speaking(glosses: list[str]) -> list[str]:
