@@ -118,7 +118,11 @@ def status(
     """Say where a job stands. With --watch the exit code is 1 when the job did not succeed."""
     with _one_line_errors():
         if watch:
-            last = _watched_as_json(job_id, context.obj) if as_json else _watched(job_id, context.obj)
+            try:
+                last = _watched_as_json(job_id, context.obj) if as_json else _watched(job_id, context.obj)
+            except KeyboardInterrupt:
+                print("No longer watched; the job goes on.", file=sys.stderr)
+                raise typer.Exit(130) from None
             raise typer.Exit(0 if last.job.status == Status.SUCCEEDED else 1)
         now = jobs.status_of(job_id, **context.obj.place())
         if as_json:

@@ -1,10 +1,10 @@
 """How import jobs are shown in a terminal."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich import box
@@ -19,6 +19,10 @@ from lib.jobs import JobStatus
 from lib.submitting import DryRun
 
 NAME = "shelfsort"
+# How the script `shelfsort` was called.
+COMMAND_VARIABLE = "SHELFSORT_COMMAND"
+# A job that has not begun by then may never.
+BEGINS_WITHIN = timedelta(minutes=1)
 
 
 def print_json(value: Any) -> None:
@@ -39,7 +43,7 @@ def console() -> Console:
 
 def command() -> str:
     """What a person types to get here."""
-    return NAME if Path(sys.argv[0]).name == NAME else "python -m lib.jobs"
+    return os.environ.get(COMMAND_VARIABLE, "python -m lib.jobs")
 
 
 def shown_time(moment: datetime | None) -> str:
@@ -79,15 +83,15 @@ def show_dry_run(found: DryRun) -> None:
 def show_status(now: JobStatus, events: list[dict[str, Any]]) -> None:
     """Where a job stands, and how it got there."""
     job = now.job
-    table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in _facts(now):
-        table.add_row(name, Text(value))
-    console().print(table)
+        print(f"{name:<9} {value}")
     for event in events:
         change = f"{event['before']} → {event['after']}" if event["before"] else event["after"]
         note = f": {event['note']}" if event["note"] else ""
         who = event["who"].partition(" started")[0]
         print(f"  {shown_time(event['at'])}  {change} (attempt {event['attempt']}, {who}){note}")
+    if job.status == Status.SUBMITTED and datetime.now(UTC) - job.submitted_at > BEGINS_WITHIN:
+        print(f"It has not begun yet. Should nothing run it any more, `{command()} retry {job.id}` begins it.")
     if job.status == Status.FAILED:
         print(f"`{command()} retry {job.id}` goes on with what is missing; the run's log: {log_path(job)}")
 

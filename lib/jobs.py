@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lib import settings as all_settings
-from lib.errors import AlreadyImported, JobError, StorageError
+from lib.errors import AlreadyImported, JobError, SettingsError, StorageError
 from lib.importjob import ImportJob, Status
 from lib.jobends import finish, finished_report, home_of, without_the_dead
 from lib.jobrunners import JobRunner, runner_of
@@ -240,8 +240,9 @@ def _status(job: ImportJob, store: JobStore, reader: ProgressReader) -> JobStatu
     if job.status == Status.SUBMITTED:
         return JobStatus(job, "waiting", Progress())
     if job.status != Status.RUNNING:
-        stopping = job.status == Status.CANCELLED and 0 < store.lease_left(job.id) <= LEASE_SECONDS
-        return JobStatus(job, "stopping" if stopping else job.status, progress or Progress())
+        if job.status == Status.CANCELLED and 0 < store.lease_left(job.id) <= LEASE_SECONDS:
+            return JobStatus(job, "stopping", progress or Progress())
+        return JobStatus(job, job.status, progress.at_rest() if progress else Progress())
     if progress is None:
         return JobStatus(job, "reading", Progress())
     return JobStatus(job, "joining" if progress.succeeded == progress.batches else "categorizing", progress)
@@ -251,7 +252,10 @@ def _job(job_id: str, settings: Settings | None, output: str) -> tuple[JobStore,
     store = JobStore(store_url(settings or _defaults(), output))
     if not job_id:
         raise JobError("name a job by its UUID; `list` shows them")
-    return store, store.get(valid_job_id(job_id))
+    try:
+        return store, store.get(valid_job_id(job_id))
+    except SettingsError:
+        raise JobError(f"{job_id!r} is not the UUID of a job; `list` shows them") from None
 
 
 def _profile(customer: str, profile: str, columns: str) -> Profile:

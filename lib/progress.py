@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib.errors import StorageError
@@ -37,6 +37,10 @@ class Progress:
     rows_done: int = 0
     rows_reused: int = 0  # of batches that an earlier run had finished
     seconds: float = 0.0  # since the first batch began, up to now or the last one's end
+
+    def at_rest(self) -> "Progress":
+        """The same when nothing runs any more: what was cut off is to be done again."""
+        return replace(self, pending=self.pending + self.running, running=0)
 
     @property
     def rows_a_second(self) -> float | None:

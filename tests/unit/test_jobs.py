@@ -206,6 +206,8 @@ def test_jobs_are_known_by_any_spelling_of_their_uuid_and_nothing_else(desk: Des
     assert jobs.status_of(job.id.upper(), **desk.where(), runner=desk.runner).job.id == job.id
     with pytest.raises(JobError, match="there is no job 0"):
         jobs.status_of("0" * 32, **desk.where())
+    with pytest.raises(JobError, match="'nonsense' is not the UUID of a job; `list` shows them"):
+        jobs.status_of("nonsense", **desk.where())
 
 
 @dataclass

@@ -96,3 +96,25 @@ def test_a_file_that_is_cut_off_counts_as_not_begun(plan: ImportPlan) -> None:
     now = ProgressReader(folder(plan.job_uri)).read(attempt=1)
     assert now is not None
     assert now.pending == 3
+
+
+def test_a_clock_that_goes_back_gives_no_rate_and_no_negative_time(
+    plan: ImportPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([200.0, 100.0])
+    monkeypatch.setattr("lib.progress.time.time", lambda: next(clock))
+    announce(plan)
+    finish(BATCHES[0], plan)
+    now = ProgressReader(folder(plan.job_uri)).read(attempt=1)
+    assert now is not None
+    assert (now.rows_done, now.seconds, now.rows_a_second, now.seconds_left) == (10, 0.0, None, None)
+
+
+def test_a_batch_that_was_cut_off_is_to_be_done_again(plan: ImportPlan) -> None:
+    announce(plan)
+    finish(BATCHES[0], plan)
+    with reporting(BATCHES[1], plan=plan):
+        now = ProgressReader(folder(plan.job_uri)).read(attempt=1)
+    assert now is not None
+    rest = now.at_rest()
+    assert (rest.pending, rest.running, rest.succeeded) == (2, 0, 1)
