@@ -18,10 +18,11 @@ _NEWEST = """
 SELECT c.name_key, c.category FROM corrections c WHERE c.customer = :customer
   AND c.id = (SELECT max(o.id) FROM corrections o WHERE o.customer = c.customer AND o.name_key = c.name_key)
 """
+# Not by a join, for which SQLite goes through all products once for each name.
 _APPLY = """
-UPDATE products SET category = s.category, confidence = 1, needs_review = false, model_version = null,
-  corrected_by = s.corrected_by, corrected_at = s.day, corrected_for = :customer
-FROM said s WHERE products.customer = :customer AND products.only_job = :only_job AND products.name_key = s.name_key
+UPDATE products SET category = (SELECT s.category FROM said s WHERE s.name_key = products.name_key), confidence = 1,
+  needs_review = false, model_version = null, corrected_by = :who, corrected_at = :day, corrected_for = :customer
+WHERE customer = :customer AND only_job = :only_job AND name_key IN (SELECT name_key FROM said)
 """
 
 
@@ -72,16 +73,13 @@ def add_corrections(url: sa.URL, decisions: Sequence[Decision], *, customer: str
             person = {"customer": customer, "corrected_by": who, "corrected_at": now}
             if new:
                 connection.execute(corrections.insert(), [asdict(one) | person for one in new])
-            connection.execute(
-                sa.text("CREATE TEMP TABLE said (name_key text, category text, corrected_by text, day text)")
-            )
-            said = [
-                {"name_key": one.name_key, "category": one.category, "by": who, "day": f"{now:%Y-%m-%d}"} for one in new
-            ]
-            if said:
-                connection.execute(sa.text("INSERT INTO said VALUES (:name_key, :category, :by, :day)"), said)
+            connection.execute(sa.text("CREATE TEMP TABLE said (name_key text PRIMARY KEY, category text)"))
+            if new:
+                said = [{"name_key": one.name_key, "category": one.category} for one in new]
+                connection.execute(sa.text("INSERT INTO said VALUES (:name_key, :category)"), said)
             scope = {"customer": customer, "only_job": "" if customer else job_id}
-            products = connection.execute(sa.text(_APPLY), scope).rowcount
+            told = scope | {"who": who, "day": f"{now:%Y-%m-%d}"}
+            products = connection.execute(sa.text(_APPLY), told).rowcount
             connection.execute(sa.text("DROP TABLE said"))
     return Corrected(len(decisions), len(new), products)
 
