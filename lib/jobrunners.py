@@ -15,6 +15,7 @@ from lib.errors import JobError
 from lib.importjob import ImportJob
 from lib.jobstore import STORE_VARIABLE, JobStore
 from lib.settings import ROOT, Settings
+from lib.sharing import LARGE_BYTES
 from lib.storage import is_s3
 
 FLOW = ROOT / "flows" / "categorize.py"
@@ -76,10 +77,16 @@ class LocalRunner:
 
 
 class ArgoRunner:
-    """Triggers the deployed template through Metaflow's API with the job's UUID; pods read all else from the store."""
+    """Triggers the deployed template through Metaflow's API with the job's UUID; pods read all else from the store.
 
-    def __init__(self, template: str, *, deployed: Callable[[str], Any] | None = None) -> None:
+    `template_small` is another one for files that are not large (sharing.LARGE_BYTES), '' for none.
+    """
+
+    def __init__(
+        self, template: str, *, template_small: str = "", deployed: Callable[[str], Any] | None = None
+    ) -> None:
         self._template = template
+        self._template_small = template_small
         self._deployed = deployed or _deployed
 
     def start(self, job: ImportJob, store: JobStore) -> str | None:
@@ -89,7 +96,7 @@ class ArgoRunner:
         if not is_s3(job.output_uri):
             raise JobError(f"{job.output_uri}: pods cannot reach it; give an --output on S3 for runner = 'argo'")
         with _argo_errors(f"job {job.id} was not started"):
-            return str(self._deployed(self._template).trigger(job_id=job.id).pathspec)
+            return str(self._deployed(self._template_of(job)).trigger(job_id=job.id).pathspec)
 
     def stop(self, job: ImportJob) -> None:
         if run := self._run(job):
@@ -106,12 +113,18 @@ class ArgoRunner:
             return None
         run_id = job.runs[-1].partition("/")[2]
         with _argo_errors(f"the workflow of job {job.id} cannot be reached"):
-            return self._deployed(self._template).get_triggered_run(self._template, run_id)
+            template = self._template_of(job)
+            return self._deployed(template).get_triggered_run(template, run_id)
+
+    def _template_of(self, job: ImportJob) -> str:
+        return self._template_small if self._template_small and job.source_bytes <= LARGE_BYTES else self._template
 
 
 def runner_of(settings: Settings, name: str) -> JobRunner:
     """The runner of this name (settings.JobSettings.runner)."""
-    return ArgoRunner(settings.jobs.template) if name == "argo" else LocalRunner(settings.catalog_url)
+    if name == "argo":
+        return ArgoRunner(settings.jobs.template, template_small=settings.jobs.template_small)
+    return LocalRunner(settings.catalog_url)
 
 
 def log_path(job: ImportJob) -> Path:

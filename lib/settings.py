@@ -128,6 +128,7 @@ class JobSettings(_Section):
 
     runner: Literal["local", "argo"]
     template: Annotated[str, Field(min_length=1)]
+    template_small: str
     workers: Annotated[int, Field(strict=True, ge=0)]
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -255,6 +255,29 @@ def test_argo_is_given_the_uuid_alone_and_asked_whether_it_still_runs(
         jobs.retry_import(job.id, **where)
     argo.is_running = False
     assert jobs.retry_import(job.id, **where).status == Status.SUBMITTED
+
+
+@pytest.mark.parametrize(("size", "template"), [(10_000_000, "small"), (10_000_001, "shelf")])
+def test_a_small_file_goes_to_the_template_of_its_own(
+    postgres_url: str, tmp_path: Path, size: int, template: str
+) -> None:
+    asked = []
+
+    def deployed(name: str) -> Any:
+        asked.append(name)
+        return FakeArgo()
+
+    (tmp_path / "products.csv").write_bytes(CSV)
+    settings = settings_of(parse(f"database_url = '{postgres_url}'"))
+    local = jobs.submit_import(
+        str(tmp_path / "products.csv"), settings=settings, output=str(tmp_path / "results"), runner=NotingRunner()
+    )
+    job = replace(local, source_bytes=size, output_uri="s3://bucket/results")
+    runner = ArgoRunner("shelf", template_small="small", deployed=deployed)
+    run = runner.start(job, JobStore(store_url(settings, "s3://bucket/results")))
+    assert run is not None
+    runner.stop(replace(job, runs=(run,)))
+    assert asked == [template, template]
 
 
 def test_argo_takes_no_job_that_its_pods_cannot_reach(desk: Desk) -> None:
