@@ -85,14 +85,13 @@ class CategorizeFlow(FlowSpec):
     @job_step
     def join(self, inputs):
         """Account for every row, also of batches that failed, and write the files of results."""
-        from lib.failing import reason_of, set_aside
+        from lib.failing import gathered, set_aside
         from lib.joining import join_batches
 
         # Not merge_artifacts: it compares pickles, and a batch that was killed has others of the same things.
-        first = inputs[0]
+        first = next(task for task in inputs if hasattr(task, "plan"))
         self.plan, self.started, self.attempt, self.chosen = first.plan, first.started, first.attempt, first.chosen
-        self.results = [task.result for task in inputs if not task.failure]
-        failures = {task.index: reason_of(task.failure) for task in inputs if task.failure}
+        self.results, failures = gathered(self.plan, inputs)
         budget = settings.settings_of(self.chosen).batches.failed_at_most
         self.failed = set_aside(self.plan, failures, at_most=budget)
         self.joined = join_batches(self.plan, self.results, failed=self.failed)

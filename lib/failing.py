@@ -1,13 +1,13 @@
 """Batches that failed on every try: set aside whole within the settings' budget, with every row accounted for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from lib.errors import BatchesFailed
 from lib.planning import ImportPlan
-from lib.records import Batch, FailedBatch, Outcome, Reason
+from lib.records import Batch, BatchResult, FailedBatch, Outcome, Reason
 from lib.results import batch_schema
 from lib.shards import read_batch, read_ledger
 from lib.storage import Folder, folder
@@ -17,10 +17,35 @@ REASON_SHOWN = 300  # characters of each of their reasons
 KILLED = "its process was ended from outside on every try (killed, out of memory, or its machine went down)"
 
 
+def gathered(plan: ImportPlan, tasks: Iterable[Any]) -> tuple[list[BatchResult], dict[int, str]]:
+    """The results of the batches' tasks, and by number why the others failed.
+
+    Metaflow reads a task's last try, but takes for that the last before a gap: where a try was killed before it could
+    say that it began, it reads an older one, without what the newer ones found. So what is missing is looked for in
+    the job's folder before it counts as failed.
+    """
+    results, failures = [], {}
+    known = {task.index: task for task in tasks}
+    for batch in plan.batches:
+        task = known.get(batch.number)
+        result = getattr(task, "result", None) or _left_in_folder(batch, plan)
+        if result is not None:
+            results.append(result)
+        else:
+            failures[batch.number] = reason_of(getattr(task, "failure", None))
+    return results, failures
+
+
+def _left_in_folder(batch: Batch, plan: ImportPlan) -> BatchResult | None:
+    from lib.processing import finished_result
+
+    return finished_result(batch, plan=plan)
+
+
 def reason_of(failure: Any) -> str:
-    """Why a batch failed, as one line, from what Metaflow's @catch keeps of it."""
+    """Why a batch failed, as one line, from what Metaflow's @catch keeps of it, if it kept anything."""
     # Where a task never lived to raise anything, @catch raises this in one try more.
-    if str(failure.type).endswith("FailureHandledByCatch"):
+    if failure is None or str(failure.type).endswith("FailureHandledByCatch"):
         return KILLED
     said = " ".join(str(failure.exception).split())
     return said if str(failure.type).endswith(".Refused") else f"{str(failure.type).rpartition('.')[2]}: {said}"

@@ -24,7 +24,7 @@ from lib.results import batch_schema
 from lib.reviewed import kept_reviewed
 from lib.settings import Settings
 from lib.shards import SHARDS, read_batch, sha256_of
-from lib.storage import Folder, folder
+from lib.storage import folder
 
 
 def process_batch(batch: Batch, *, plan: ImportPlan, settings: Settings) -> BatchResult:
@@ -37,9 +37,9 @@ def process_batch(batch: Batch, *, plan: ImportPlan, settings: Settings) -> Batc
 def _processed(batch: Batch, *, plan: ImportPlan, settings: Settings) -> BatchResult:
     started = time.monotonic()
     job = folder(plan.job_uri)
-    name = f"{SHARDS}/{plan.results_key}-{batch.first_row:010d}-{batch.rows}-results.parquet"
-    if finished := _finished(name, job):
-        return replace(finished, number=batch.number, reused=True)
+    name = _name(batch, plan)
+    if finished := finished_result(batch, plan=plan):
+        return replace(finished, reused=True)
     categorizer = chosen(load_categorizer(plan.model["uri"], precision=settings.precision), settings)
     if categorizer.version != plan.model["version"]:
         raise ModelError(
@@ -72,22 +72,27 @@ def _processed(batch: Batch, *, plan: ImportPlan, settings: Settings) -> BatchRe
     return result
 
 
-def _finished(name: str, job: Folder) -> BatchResult | None:
-    """The result of an earlier run, None where there is none or its rows are not those it was written for.
+def finished_result(batch: Batch, *, plan: ImportPlan) -> BatchResult | None:
+    """The result of an earlier run or try, None where there is none or its rows are not those it was written for.
 
     None as well where a slow model left products without an answer: it may have one now, and those it gave are kept.
     """
+    name, job = _name(batch, plan), folder(plan.job_uri)
     if not job.exists(f"{name}.json") or not job.exists(name):
         return None
     try:
         found = json.loads(job.read_bytes(f"{name}.json"))
-        result = BatchResult(**found | {"shard": Shard(**found["shard"])})
+        result = BatchResult(**found | {"shard": Shard(**found["shard"]), "number": batch.number})
     except (ValueError, KeyError, TypeError):
         return None  # a damaged one; the batch is processed again
     if result.usage and result.usage["failures"]:
         return None
     with job.reading(name) as path:
         return result if sha256_of(path) == result.shard.sha256 else None
+
+
+def _name(batch: Batch, plan: ImportPlan) -> str:
+    return f"{SHARDS}/{plan.results_key}-{batch.first_row:010d}-{batch.rows}-results.parquet"
 
 
 def _beside(*tables: pa.Table) -> pa.Table:
