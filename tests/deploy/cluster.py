@@ -1,7 +1,7 @@
 """Import jobs on a walked deployment: over real S3 and a real PostgreSQL, each behind a proxy that can fail."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from lib.results import CATEGORIZED_CSV, CATEGORIZED_PARQUET, REJECTED_CSV, REVI
 from lib.settings import Settings, parse, settings_of
 from lib.storage import folder
 from tests.deploy.faults import DatabaseProxy, S3Proxy
-from tests.deploy.walk import Cluster, Pod, Workflow
+from tests.deploy.walk import Cluster, Watch, Workflow
 
 CSVS = (CATEGORIZED_CSV, REVIEW_CSV, REJECTED_CSV)
 PARQUETS = (CATEGORIZED_PARQUET, ROWS_FILE)
@@ -83,7 +83,7 @@ class Imports:
         """The job as the store has it."""
         return jobs.status_of(job_id, settings=self.settings(""), output=self.output, runner=_StillThere()).job
 
-    def walk(self, job: ImportJob, *, watch: Callable[[Pod], bool] = lambda pod: False) -> Workflow:
+    def walk(self, job: ImportJob, *, watch: Watch = lambda pod: "") -> Workflow:
         """Run the workflow that was triggered for a job."""
         assert self.runner.jobs.pop() == job.id
         return self.cluster.run(self.template, watch=watch, **{"job-id": job.id})
@@ -125,7 +125,9 @@ class Outcome:
             "files": {name: content.replace(mine, b"JOB") for name, content in self.files.items()},
             "tables": self.tables,
             "report": account,
-            "catalog": [{name: value for name, value in row.items() if name != "job_id"} for row in self.catalog],
+            "catalog": [
+                {name: row[name] for name in row if name not in ("job_id", "only_job")} for row in self.catalog
+            ],
         }
 
 

@@ -3,7 +3,7 @@
 import http.client
 import socket
 import threading
-import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,12 +26,19 @@ class S3Proxy:
 
     endpoint: str
     rule: Rule = _healthy
-    answered: dict[str, int] = field(default_factory=dict)  # by what the rule said: how often
+    answered: Counter[int | float] = field(default_factory=Counter)  # by what the rule said: how often
+    healed: threading.Event = field(default_factory=threading.Event)  # ends all waiting
 
-    def heal(self) -> None:
-        """Pass everything on from now on."""
-        self.rule = _healthy
-        self.answered = {}
+    @contextmanager
+    def failing(self, rule: Rule) -> Iterator[None]:
+        """Answer by a rule for the length of the block."""
+        self.rule, self.answered = rule, Counter()
+        self.healed.clear()
+        try:
+            yield
+        finally:
+            self.rule = _healthy
+            self.healed.set()
 
 
 @contextmanager
@@ -48,12 +55,13 @@ def s3_proxy(server: str) -> Iterator[S3Proxy]:
             wanted = proxy.rule(self.command, self.path)
             if wanted is not None:
                 with lock:
-                    proxy.answered[str(wanted)] = proxy.answered.get(str(wanted), 0) + 1
+                    proxy.answered[wanted] += 1
             if isinstance(wanted, int):
                 text = f"<?xml version='1.0'?><Error><Code>{_REASONS[wanted]}</Code><Message>A test</Message></Error>"
                 self._answer(wanted, [("Content-Type", "application/xml")], text.encode())
                 return
-            time.sleep(wanted or 0)
+            if wanted:
+                proxy.healed.wait(wanted)
             # The server checks the signature over the Host that the client named, so that goes along as it is.
             onward = http.client.HTTPConnection(str(there.hostname), int(there.port or 80), timeout=60)
             onward.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

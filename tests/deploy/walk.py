@@ -57,11 +57,12 @@ class Pod:
     attempt: int
     folder: Path
     began: float = field(default_factory=time.monotonic)
-    code: int | None = None  # of its exit; negative: the signal that ended it
+    code: int = 0  # of its exit; negative: the signal that ended it
+    took: float = 0.0  # seconds
 
     @property
     def seconds(self) -> float:
-        """How long it has run."""
+        """For how long it has been running."""
         return time.monotonic() - self.began
 
     @property
@@ -70,8 +71,9 @@ class Pod:
         return "".join((self.folder / name).read_text("utf-8", "replace") for name in ("stdout", "stderr"))
 
 
-# Looks at a running pod again and again; it is killed, with all its processes, once that is true.
-Watch = Callable[[Pod], bool]
+# Looks at a running pod again and again: "" lets it run, KILL ends it with all its processes, STOP the whole workflow.
+Watch = Callable[[Pod], str]
+KILL, STOP = "kill", "stop"
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Cluster:
     secrets: Mapping[str, Mapping[str, str]]  # by name: their entries
     replaced: Mapping[str, str]  # in every command and variable: what this machine has otherwise than the template's
 
-    def run(self, template: dict[str, Any], *, watch: Watch = lambda pod: False, **parameters: str) -> "Workflow":
+    def run(self, template: dict[str, Any], *, watch: Watch = lambda pod: "", **parameters: str) -> "Workflow":
         """Trigger a template and wait until its workflow has ended, however it did."""
         workflow = Workflow(self, template, parameters, watch)
         workflow.run()
@@ -104,6 +106,7 @@ class Workflow:
         self._cluster, self._spec, self._watch = cluster, spec, watch
         self._templates = {part["name"]: part for part in spec["templates"]}
         self._failures: list[dict[str, str]] = []
+        self._stopped = False
         self._room = threading.Semaphore(AT_ONCE)
         known = {given["name"]: given.get("value") for given in spec["arguments"]["parameters"]}
         assert set(parameters) <= set(known), parameters
@@ -122,6 +125,7 @@ class Workflow:
             self.status = "Succeeded"
         except _Failed:
             self.status = "Failed"
+        self._stopped = False  # exit handlers run after a stop, too
         # As Argo puts it into a string of JSON: a list that is written as JSON and then quoted.
         failures = json.dumps(json.dumps(self._failures))
         self._scope |= {"workflow.status": self.status, "workflow.failures": failures}
@@ -198,6 +202,8 @@ class Workflow:
         retries = int((part.get("retryStrategy") or {}).get("limit", 0))
         for attempt in range(retries + 1):
             place = self._cluster.folder / f"{self.name}-{part['name']}-{item or 0}-{attempt}"
+            if self._stopped:
+                break
             with self._room:
                 pod = Pod(part["name"], item, attempt, place)
                 self.pods.append(pod)
@@ -208,7 +214,7 @@ class Workflow:
                 assert all(path.parent == Path("/mnt/out") for path in paths.values())
                 return {name: (place / "out" / path.name).read_text("utf-8") for name, path in paths.items()}
             ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            said = f"Error (exit code {pod.code})" if pod.code == 1 else f"ended with {pod.code}"
+            said = f"Error (exit code {pod.code if pod.code > 0 else 128 - pod.code})"
             self._failures.append(
                 {"displayName": place.name, "message": said, "templateName": part["name"], "finishedAt": ended}
             )
@@ -230,10 +236,12 @@ class Workflow:
             process = subprocess.Popen(line, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
             deadline = part.get("activeDeadlineSeconds") or float("inf")
             while (code := process.poll()) is None:
-                if pod.seconds > deadline or self._watch(pod):
+                wish = self._watch(pod)
+                self._stopped |= wish == STOP
+                if pod.seconds > deadline or self._stopped or wish == KILL:
                     process.send_signal(signal.SIGKILL)  # and by --kill-child all of the pod's
                 time.sleep(LOOK_SECONDS)
-        pod.code = code
+        pod.code, pod.took = code, pod.seconds
 
     def _filled(self, text: str, scope: Mapping[str, str]) -> str:
         """A text with Argo's {{...}} filled in; KeyError for what Argo would not know here."""
