@@ -42,7 +42,8 @@ def build_report(
     """
     facts, tally = joined.facts, joined.tally
     kept = tally.outcomes[Outcome.CATEGORIZED] + tally.outcomes[Outcome.REVIEW]
-    if catalog.rows != kept:
+    # What an earlier run of the job has brought of batches that failed in this one stays in the catalog.
+    if catalog.rows < kept or (catalog.rows > kept and not failed):
         raise AccountingError(f"{facts.source['uri']}: {kept} rows were kept but the catalog holds {catalog.rows}")
     job = folder(plan.job_uri)
     by_number = sorted(results, key=lambda result: result.number)

@@ -91,7 +91,8 @@ def test_rows_of_a_failed_batch_are_redone_when_they_are_handed_in_again_as_they
     job_id = first.report["job_id"]
     before = {name: lines_of(first.folder / name) for name in TABLES}
     spoiled(first, 1)
-    assert again(tmp_path, job_id, TOLERANT).returncode == 0
+    done = again(tmp_path, job_id, TOLERANT)
+    assert done.returncode == 0, done.stdout + done.stderr
     handed_in = tmp_path / "rejected.csv"
     handed_in.write_bytes((first.folder / "rejected.csv").read_bytes())
     done = command(tmp_path, "run", "--source", str(handed_in), "--job-id", job_id)
