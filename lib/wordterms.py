@@ -24,7 +24,7 @@ NO_PAIR = 2**62
 # The length of a text's pairs with marks, beside 1 for its words.
 MARKED = 0.7
 
-_UNITS = "g|gr|kg|mg|ml|cl|dl|l|lt|ltr|oz|onz|floz|lb|lbs|ct|pk|pcs|pc|qt|gal|cm|mm|in"
+_UNITS = "g|gr|kg|mg|ml|cl|dl|l|lt|ltr|oz|onz|floz|lb|lbs|ct|pk|pcs|pc|qt|gal|cm|mm|in|stk|stck|kpl|pz|uds"
 _SIZE = re.compile(rf"\d+x|x\d+|\d+x\d+(?:{_UNITS})?|\d+(?:{_UNITS})|{_UNITS}")
 _DECIMAL = re.compile(rb",(?<=\d,)(?=\d)")
 _FOREIGN = re.compile(r"[^\x00-\x7f]+")

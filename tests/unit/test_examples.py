@@ -242,13 +242,13 @@ def test_validation_and_test_files_take_the_place_of_those_splits(tmp_path: Path
     ]  # fmt: skip
 
 
-def test_one_of_them_alone_leaves_the_other_split_as_it_was(tmp_path: Path) -> None:
+def test_one_of_them_alone_leaves_the_other_split_as_it_was_and_its_own_is_learned(tmp_path: Path) -> None:
     data = written(tmp_path, DATA)
     test = written(tmp_path, "name,category\nTea t,Tea\n", name="test.csv")
     plain, _ = examples_of(TrainingFiles(data=data), seed=0)
     found, _ = examples_of(TrainingFiles(data=data, test=test), seed=0)
-    for split in ("train", "val"):
-        assert found[found["split"] == split]["name"].tolist() == plain[plain["split"] == split]["name"].tolist()
+    assert found[found["split"] == "val"]["name"].tolist() == plain[plain["split"] == "val"]["name"].tolist()
+    assert found[found["split"] == "train"]["name"].tolist() == plain[plain["split"] != "val"]["name"].tolist()
     assert found[found["split"] == "test"]["name"].tolist() == ["Tea t"]
 
 
@@ -281,6 +281,7 @@ def test_the_built_in_examples_are_judged_by_hand_labelled_names_where_there_are
     carbon: Callable[[int], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gold = "name,category,customer_category\nOst,milk,Mejeri\n"
+    monkeypatch.setattr(trainingdata, "GOLD", tmp_path)
     monkeypatch.setattr(trainingdata, "GOLD_VALIDATION", Path(written(tmp_path, gold, name="v")))
     monkeypatch.setattr(trainingdata, "GOLD_TEST", tmp_path / "none.csv")
     # The columns of other files do not concern them.
@@ -290,6 +291,18 @@ def test_the_built_in_examples_are_judged_by_hand_labelled_names_where_there_are
     assert found[found["split"] == "test"]["name"].tolist() == ["Beef steak"]
     assert sources["train"] == trainingdata.BUILT_IN
     assert sources["val"].startswith("v (sha256 ")
+
+
+def test_a_name_that_was_labelled_by_hand_teaches_the_built_in_model_nothing(
+    carbon: Callable[[int], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gold = Path(written(tmp_path, "name,category,customer_category\nSTEAK beef 500 g,beef,\n", name="gold.csv"))
+    monkeypatch.setattr(trainingdata, "GOLD", tmp_path)
+    monkeypatch.setattr(trainingdata, "GOLD_VALIDATION", tmp_path / "none.csv")
+    monkeypatch.setattr(trainingdata, "GOLD_TEST", gold)
+    found, _ = examples_of(TrainingFiles(), seed=0)
+    assert "Beef steak" not in found["name"].tolist()
+    assert found[found["split"] == "test"]["name"].tolist() == ["STEAK beef 500 g"]
 
 
 def test_the_same_content_has_the_same_hash_wherever_it_lies(tmp_path: Path) -> None:

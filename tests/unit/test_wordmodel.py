@@ -64,7 +64,7 @@ def test_words_are_plain_and_commas_stay(text: str, expected: list[str]) -> None
 
 
 def test_sizes_are_units_and_numbers_with_a_unit() -> None:
-    sizes = ["500ml", "12oz", "6x330ml", "6x330", "6x", "kg", "ml"]
+    sizes = ["500ml", "12oz", "6x330ml", "6x330", "6x", "kg", "ml", "10stk", "kpl"]
     assert [word for word in [*sizes, "7up", "milk", "500", "2", "x", "b12"] if is_size(word)] == sizes
 
 
