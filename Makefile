@@ -4,10 +4,12 @@ PYTHON ?= python3
 BENCH ?=
 # Flags of lib/deploy.py: make deploy DEPLOY=--production
 DEPLOY ?=
+# Flags of tests/deploy/on_cluster.py: make test-cluster CLUSTER="--config mine.toml"
+CLUSTER ?= --config config/production.toml
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench deploy clean
+.PHONY: run test test-cluster check bench deploy clean
 
 run: $(VENV)/run-ready
 	$(BIN)/python flows/categorize.py run --source tests/golden/sample/products.csv
@@ -22,6 +24,9 @@ check: $(VENV)/dev-ready
 
 bench: $(VENV)/dev-ready
 	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+test-cluster: $(VENV)/dev-ready
+	$(BIN)/python -m tests.deploy.on_cluster $(CLUSTER)
 
 deploy: $(VENV)/deploy-ready
 	$(BIN)/python -m lib.deploy $(DEPLOY)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from lib import jobs
+from lib import database, jobs
 from lib.importjob import ImportJob
 from lib.jobstore import JobStore
 from lib.results import CATEGORIZED_CSV, CATEGORIZED_PARQUET, REJECTED_CSV, REVIEW_CSV, ROWS_FILE
@@ -90,10 +90,7 @@ class Imports:
 
     def outcome(self, job_id: str) -> "Outcome":
         """All that the job has left behind."""
-        home = folder(f"{self.output}/{job_id}")
-        files = {name: home.read_bytes(name) for name in CSVS}
-        tables = {name: _table(home.read_bytes(name)) for name in PARQUETS}
-        return Outcome(job_id, files, tables, json.loads(home.read_bytes("report.json")), self.catalog(job_id))
+        return outcome_of(self.output, self.database_url, job_id)
 
     def catalog(self, job_id: str) -> list[dict[str, Any]]:
         """The job's rows in the catalog."""
@@ -131,6 +128,15 @@ class Outcome:
         }
 
 
+def outcome_of(output: str, database_url: str, job_id: str) -> Outcome:
+    """What a job has left behind below an output's URI and in a database."""
+    home = folder(f"{output}/{job_id}")
+    files = {name: home.read_bytes(name) for name in CSVS}
+    tables = {name: _table(home.read_bytes(name)) for name in PARQUETS}
+    report = json.loads(home.read_bytes("report.json"))
+    return Outcome(job_id, files, tables, report, catalog_rows(database_url, job_id))
+
+
 def local_outcome(home: Path) -> Outcome:
     """What a run on this machine has left behind, with its catalog in SQLite."""
     files = {name: (home / name).read_bytes() for name in CSVS}
@@ -149,7 +155,7 @@ def differences(one: Outcome, other: Outcome) -> list[str]:
 def catalog_rows(url: str, job_id: str) -> list[dict[str, Any]]:
     """A job's rows of the catalog's table of products, in order."""
     query = sa.text("SELECT * FROM products WHERE job_id = :id ORDER BY sheet, line")
-    with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
+    with sa.create_engine(database.checked(url), poolclass=sa.NullPool).connect() as connection:
         rows = [dict(row._mapping) for row in connection.execute(query, {"id": job_id})]
     return [{name: bool(value) if name == "needs_review" else value for name, value in row.items()} for row in rows]
 
