@@ -19,9 +19,9 @@ if (_ROOT / "lib" / "__init__.py").exists():
 from metaflow import Config, FlowSpec, Parameter, card, catch, current, package_sources, step  # noqa: E402
 
 from lib import entry, settings  # noqa: E402
-from lib.entry import one_line_errors  # noqa: E402
-from lib.jobruns import job_step  # noqa: E402
-from lib.pods import deployable, workers  # noqa: E402
+from lib.argo.pods import deployable, workers  # noqa: E402
+from lib.importjobs.runs import job_step  # noqa: E402
+from lib.refusing import one_line_errors  # noqa: E402
 
 
 @deployable
@@ -41,7 +41,7 @@ class CategorizeFlow(FlowSpec):
     @job_step
     def start(self):
         """Check everything, stage the source's rows as shards, and plan the batches."""
-        from lib.jobruns import order_of, planned
+        from lib.importjobs.runs import order_of, planned
         from lib.planning import plan_import
         from lib.reporting import now
 
@@ -102,7 +102,7 @@ class CategorizeFlow(FlowSpec):
     def load_catalog(self):
         """Import the results into the catalog in one transaction."""
         from lib.catalog import CatalogJob, import_results
-        from lib.catalogrows import catalog_tables
+        from lib.cataloging.rows import catalog_tables
         from lib.storage import folder
 
         config, rows = settings.settings_of(self.chosen), self.joined.rows
@@ -127,7 +127,7 @@ class CategorizeFlow(FlowSpec):
     def end(self):
         """Write the report, show it as a card, and say where the results are."""
         from lib.cards import report_card
-        from lib.jobruns import succeeded
+        from lib.importjobs.runs import succeeded
         from lib.reporting import build_report, finish_job, summary
 
         config = settings.settings_of(self.chosen)

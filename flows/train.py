@@ -22,7 +22,8 @@ if (ROOT / "lib" / "__init__.py").exists() and str(ROOT) not in sys.path:
 
 from metaflow import FlowSpec, Parameter, card, current, package_sources, step  # noqa: E402
 
-from lib.entry import main, one_line_errors  # noqa: E402
+from lib.entry import main  # noqa: E402
+from lib.refusing import one_line_errors  # noqa: E402
 
 
 @package_sources(["../lib", "../config"], suffixes=[".py", ".toml", ".csv", ".json", ".npz", ".txt"])
@@ -52,7 +53,8 @@ class TrainFlow(FlowSpec):
     @one_line_errors
     def start(self):
         """Check where results go, and write the examples and their split once."""
-        from lib import training, trainingdata
+        from lib import training
+        from lib.learning import trainingdata
         from lib.storage import check_writable, folder
 
         self.folder = f"{self.work}/{current.run_id}"

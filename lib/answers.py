@@ -2,7 +2,7 @@
 
 A product whose leaf is sure enough is categorized; where only the category above is, it is categorized as that; else
 it goes to review, where the rows come first that may move the carbon figure most. What a person decided of a name
-before (reviewed.py) is the answer for it, and no model is asked.
+before (review/decided.py) is the answer for it, and no model is asked.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from lib.products import Products
 from lib.quantities import unit_of
 from lib.records import Outcome
 from lib.results import BETWEEN
-from lib.reviewed import ReviewedNames, name_key
+from lib.review.decided import ReviewedNames, name_key
 
 # The spread of a product's carbon figure where its category has none, in kg CO2e per kg: about that of all foods'
 # subgroups (the median of the widths in config/emission_factors.csv is 3.4).

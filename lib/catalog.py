@@ -30,13 +30,13 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from lib import database, migrations
-from lib.catalogtables import corrections, imports, products
+from lib.cataloging.tables import corrections, imports, products
+from lib.cataloging.upserting import DECIDED, upsert
 from lib.errors import CatalogError
-from lib.importjob import utc
-from lib.reviewed import Reviewed, ReviewedNames
+from lib.importjobs.job import utc
+from lib.review.decided import Reviewed, ReviewedNames
 from lib.s3 import Changed, S3Folder
 from lib.storage import Folder
-from lib.upserting import DECIDED, upsert
 
 FILE = "catalog.db"
 # Conditional writes of catalog.db on S3 before giving up.

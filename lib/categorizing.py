@@ -1,7 +1,7 @@
 """What the main job needs of a categorizer: the protocol, what it is told of products, and what it answers.
 
-`load_categorizer` opens the model in a folder (lib/wordcategorizer.py). A slow model behind an endpoint can take its
-place (lib/choosing.py), as can any class with the few members of Categorizer.
+The default one is lib/words/categorizer.py. A slow model behind an endpoint can take its place (lib/choosing.py), as
+can any class with the few members of Categorizer.
 """
 
 from collections.abc import Sequence
@@ -80,13 +80,3 @@ class Categorizer(Protocol):
 
     def categorize(self, products: Described) -> Predictions:
         """The TOP categories of each product; the same one gets the same answer in whatever company it comes."""
-
-
-def load_categorizer(uri: str, *, precision: float = 0.95) -> Categorizer:
-    """The categorizer whose model lies in a folder, local or s3://; ModelError when it cannot be used.
-
-    `precision`: the share of right answers wanted among those it is sure of.
-    """
-    from lib.wordcategorizer import WordCategorizer
-
-    return WordCategorizer.load(uri, precision=precision)

@@ -1,8 +1,18 @@
-"""Which categorizer a job uses: the fast model, a slow one in its place, or the slow one where the fast is unsure."""
+"""The categorizer a job uses: the fast model of a folder, a slow one in its place, or that where the fast is unsure."""
 
 from lib.categorizing import Categorizer
+from lib.remote.usage import Usage
 from lib.settings import Settings
-from lib.usage import Usage
+
+
+def load_categorizer(uri: str, *, precision: float = 0.95) -> Categorizer:
+    """The categorizer whose model lies in a folder, local or s3://; ModelError when it cannot be used.
+
+    `precision`: the share of right answers wanted among those it is sure of.
+    """
+    from lib.words.categorizer import WordCategorizer
+
+    return WordCategorizer.load(uri, precision=precision)
 
 
 def chosen(fast: Categorizer, settings: Settings, *, ask_first: bool = False) -> Categorizer:
@@ -13,7 +23,7 @@ def chosen(fast: Categorizer, settings: Settings, *, ask_first: bool = False) ->
     if not settings.remote.endpoint:
         return fast
     # Not above: most jobs ask nobody, and HTTP takes a tenth of a second to load.
-    from lib.remote_categorizer import CascadeCategorizer, RemoteCategorizer, read_definitions
+    from lib.remote.categorizer import CascadeCategorizer, RemoteCategorizer, read_definitions
 
     definitions = read_definitions(settings.remote.describe)
     slow = RemoteCategorizer(settings.remote, labels=fast.labels, definitions=definitions)

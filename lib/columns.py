@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 
-from lib.column_values import are_codes, columns_beside, valid_gtins, values_of, wordiness
 from lib.errors import SettingsError, SourceError
-from lib.known_headers import alike_to, folded, level_of, place_of
+from lib.fields.column_values import are_codes, columns_beside, valid_gtins, values_of, wordiness
+from lib.fields.known_headers import alike_to, folded, level_of, place_of
 from lib.quantities import decimal_mark
 from lib.records import FIELDS
 

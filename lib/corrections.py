@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from lib.columns import ColumnMatch
 from lib.errors import SourceError
+from lib.formats.rows import ROW_COLUMNS, SourceTable, cell_columns, chunk_rows, row_chunk
 from lib.jobrows import JobFacts, may_be_replaced, read_facts, row_groups
 from lib.records import Reason
 from lib.results import BETWEEN, escaped, result_headers
-from lib.rows import ROW_COLUMNS, SourceTable, cell_columns, chunk_rows, row_chunk
 from lib.storage import Folder
 
 # A file with these headers is a job's rejected.csv.

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lib.argo.preflight import Machine, before_compiling, in_template, machine_from
 from lib.errors import SettingsError
-from lib.preflight import Machine, before_compiling, in_template, machine_from
 from lib.settings import ROOT, Settings, parse, settings_of
 
 FLOW = ROOT / "flows" / "categorize.py"

@@ -1,38 +1,17 @@
-"""Between a shell and a Metaflow flow: the defaults a run needs, and our errors as one line without a traceback."""
+"""Between a shell and a Metaflow flow: the defaults a run needs, and what would go wrong at once."""
 
 import os
 import sys
 from collections.abc import Callable
-from functools import wraps
 from gzip import GzipFile
 from pathlib import Path
 from typing import Any
 
-from metaflow.exception import MetaflowException
 from metaflow.util import get_username
 
 from lib import settings
-from lib.errors import SettingsError, ShelfsortError
+from lib.errors import SettingsError
 from lib.processes import cores
-
-
-class Refused(MetaflowException):
-    """What Metaflow prints as a headline and a line, where any other exception gets a traceback."""
-
-    headline = "Shelfsort"
-
-
-def one_line_errors(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a step (below @step) or a Config parser, so that a ShelfsortError ends in its line alone."""
-
-    @wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except ShelfsortError as error:
-            raise Refused(str(error)) from error
-
-    return wrapped
 
 
 def main(flow: Callable[[], Any]) -> None:
@@ -58,8 +37,8 @@ def main(flow: Callable[[], Any]) -> None:
 
 
 def _run(flow: Callable[[], Any]) -> None:
-    # Not above, as jobruns, which that needs, imports this module.
-    from lib.jobholder import hold, submitted_job
+    # Not above: each task comes this way, and few need a database.
+    from lib.importjobs.holder import hold, submitted_job
 
     job_id = submitted_job(sys.argv)
     if not job_id:

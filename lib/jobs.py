@@ -9,8 +9,6 @@ raise a ShelfsortError whose text is one line for a person.
 """
 
 import csv
-import getpass
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,10 +18,11 @@ from typing import Any
 
 from lib import settings as all_settings
 from lib.errors import AlreadyImported, JobError, SettingsError, StorageError
-from lib.importjob import ImportJob, Status
-from lib.jobends import finish, finished_report, home_of, without_the_dead
-from lib.jobrunners import JobRunner, runner_of
-from lib.jobstore import LEASE_SECONDS, JobStore, store_url
+from lib.importjobs.ends import finish, finished_report, home_of, without_the_dead
+from lib.importjobs.job import ImportJob, Status, person
+from lib.importjobs.runners import JobRunner, runner_of
+from lib.importjobs.store import LEASE_SECONDS, JobStore, store_url
+from lib.importjobs.submitting import DryRun, take_in, try_out
 from lib.planning import valid_job_id
 from lib.processes import cores
 from lib.profiles import PROFILES, Profile, profile_of
@@ -31,7 +30,6 @@ from lib.progress import Progress, ProgressReader
 from lib.results import REJECTED_CSV, REPORT_FILE
 from lib.settings import Settings
 from lib.storage import check_writable, folder
-from lib.submitting import DryRun, take_in, try_out
 
 __all__ = ["AlreadyImported", "DryRun", "ImportJob", "JobStatus", "Progress", "Status"]
 
@@ -267,15 +265,7 @@ def _defaults() -> Settings:
     return all_settings.settings_of(all_settings.parse(""))
 
 
-def person() -> str:
-    """Who is at it, where nobody says so."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"  # a container's number without a name
-
-
 if __name__ == "__main__":
-    from lib.jobcommands import main
+    from lib.importjobs.commands import main
 
     main()

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 from lib.corrections import merged
 from lib.errors import AccountingError
 from lib.failing import failed_rows
+from lib.formats.rows import cell_columns
 from lib.jobrows import JobFacts, rows_schema
 from lib.planning import ImportPlan
 from lib.records import Batch, BatchResult, FailedBatch, Outcome, Reason, Shard
 from lib.results import BETWEEN, REPORT_FILE, ROWS_FILE, result_files
-from lib.rows import cell_columns
 from lib.shards import opened, read_ledger, sha256_of
 from lib.storage import Folder, folder
 

@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib.batching import batch_count, plan_batches
-from lib.categorizing import load_categorizer
-from lib.choosing import chosen, usage_of
+from lib.choosing import chosen, load_categorizer, usage_of
 from lib.corrections import Correction, is_rejected_file, read_correction
 from lib.errors import SettingsError, ShelfsortError, SourceError, StorageError
-from lib.footers import FOOTERS_FILE, is_footer
+from lib.fields.known_headers import known_headers
+from lib.formats.footers import FOOTERS_FILE, is_footer
+from lib.formats.rows import SourceTable
 from lib.jobrows import read_facts
-from lib.known_headers import known_headers
 from lib.profiles import Profile
 from lib.quantities import UNITS_FILE, unit_of
 from lib.records import Batch, Shard
 from lib.results import REPORT_FILE, read_report
-from lib.reviewed import keep_reviewed
-from lib.rows import SourceTable
+from lib.review.decided import keep_reviewed
 from lib.settings import Settings
 from lib.shards import Source, Staged
 from lib.storage import Folder, check_writable, folder
@@ -135,7 +134,7 @@ def plan_import(
 
 def reading_options(profile: Profile, settings: Settings) -> "ReadingOptions":
     """What is said of a file in advance, and how much of it is too much, for open_source."""
-    from lib.nested import RecordLimits
+    from lib.formats.nested import RecordLimits
     from lib.reading import ReadingOptions
 
     return ReadingOptions(
@@ -205,6 +204,6 @@ def _results_key(staged: Staged, model_version: str, settings: Settings, reviewe
 
 def _code_hash() -> str:
     """A hash of our own code and the tables it reads, for another version may process the same rows differently."""
-    files = (*sorted(Path(__file__).parent.glob("*.py")), UNITS_FILE, FOOTERS_FILE)
+    files = (*sorted(Path(__file__).parent.rglob("*.py")), UNITS_FILE, FOOTERS_FILE)
     contents = (path.read_bytes() for path in files)
     return hashlib.sha256(b"".join(contents)).hexdigest()

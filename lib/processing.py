@@ -13,15 +13,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lib.answers import answered
-from lib.categorizing import load_categorizer
-from lib.choosing import chosen, usage_of
+from lib.choosing import chosen, load_categorizer, usage_of
 from lib.errors import ModelError
 from lib.planning import ImportPlan
 from lib.products import to_products
 from lib.progress import reporting
 from lib.records import Batch, BatchResult, Outcome, Shard
 from lib.results import batch_schema
-from lib.reviewed import kept_reviewed
+from lib.review.decided import kept_reviewed
 from lib.settings import Settings
 from lib.shards import SHARDS, read_batch, sha256_of
 from lib.storage import folder

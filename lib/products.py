@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from lib.blanks import without_placeholders
-from lib.column_values import is_title
 from lib.columns import ColumnMatch
-from lib.content import Content, parse_content
-from lib.footers import is_footer, is_footer_row
-from lib.gtins import clean_gtin, is_gtin, is_restricted, restored_gtin
-from lib.known_headers import split_unit
-from lib.names import clean_name, model_text
+from lib.fields.blanks import without_placeholders
+from lib.fields.column_values import is_title
+from lib.fields.content import Content, parse_content
+from lib.fields.gtins import clean_gtin, is_gtin, is_restricted, restored_gtin
+from lib.fields.known_headers import split_unit
+from lib.fields.names import clean_name, model_text
+from lib.formats.footers import is_footer, is_footer_row
 from lib.quantities import Unit, parse_measure, unit_of
 from lib.records import Reason
 from lib.settings import ValidationSettings

@@ -13,20 +13,27 @@ from typing import Any
 
 import pyarrow as pa
 
-from lib.delimited import DelimitedText
-from lib.dialects import NO_DELIMITER, detect_dialect
-from lib.encodings import detect_encoding
 from lib.errors import SourceError
-from lib.grids import SAMPLE_ROWS, Grid, IteratedRows, facts, header_decision, with_header, with_known_header
-from lib.json_records import open_json
-from lib.known_headers import field_of, near_field_of
-from lib.nested import LIST_SEPARATOR, RecordLimits, RecordTable, looks_like_html, looks_like_json, looks_like_xml
-from lib.parquet_source import ParquetTable
-from lib.rows import SourceTable, read_errors
-from lib.sheets import sheets_table
-from lib.unpacking import Limits, unpacked
-from lib.workbook import open_workbook, workbook_kind
-from lib.xml_records import open_xml
+from lib.fields.known_headers import field_of, near_field_of
+from lib.formats.delimited import DelimitedText
+from lib.formats.dialects import NO_DELIMITER, detect_dialect
+from lib.formats.encodings import detect_encoding
+from lib.formats.grids import SAMPLE_ROWS, Grid, IteratedRows, facts, header_decision, with_header, with_known_header
+from lib.formats.json_records import open_json
+from lib.formats.nested import (
+    LIST_SEPARATOR,
+    RecordLimits,
+    RecordTable,
+    looks_like_html,
+    looks_like_json,
+    looks_like_xml,
+)
+from lib.formats.parquet import ParquetTable
+from lib.formats.rows import SourceTable, read_errors
+from lib.formats.sheets import sheets_table
+from lib.formats.unpacking import Limits, unpacked
+from lib.formats.workbook import open_workbook, workbook_kind
+from lib.formats.xml_records import open_xml
 
 SAMPLE_BYTES = 1 << 20
 _SEND_INSTEAD = "save it as CSV (UTF-8) or Parquet"

@@ -11,15 +11,15 @@ from lib.catalog import CatalogImport
 from lib.columns import ColumnMatch
 from lib.errors import AccountingError
 from lib.failing import described
+from lib.fields.languages import language_mix
 from lib.joining import Joined
-from lib.languages import language_mix
 from lib.planning import ImportPlan
 from lib.records import SENTENCES, BatchResult, FailedBatch, Outcome, Reason
+from lib.remote.usage import Usage, sum_of
 from lib.results import FILES, REPORT_FILE
 from lib.settings import Settings
 from lib.shards import SHARDS
 from lib.storage import folder
-from lib.usage import Usage, sum_of
 
 REPORT_VERSION = 2
 

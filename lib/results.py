@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 
 from lib.carbon import CARBON_COLUMNS
 from lib.columns import unique_headers
+from lib.formats.rows import cell_columns
 from lib.ordering import Ordered
 from lib.products import PRODUCT_COLUMNS
 from lib.records import SENTENCES, Outcome, Reason
-from lib.rows import cell_columns
 from lib.storage import Folder
 
 CATEGORY_COLUMNS = {
@@ -65,7 +65,7 @@ def batch_schema(header: list[str]) -> pa.Schema:
             ("reasons", pa.string()),
             *PRODUCT_COLUMNS.items(),
             *CATEGORY_COLUMNS.items(),
-            # For the catalog and review, and in none of the files for people; see reviewed.py.
+            # For the catalog and review, and in none of the files for people; see review/decided.py.
             ("name_key", pa.string()),
             ("corrected_by", pa.string()),
             ("corrected_at", pa.string()),

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lib.blanks import NOTHING
 from lib.columns import ColumnMatch
-from lib.gtins import clean_gtin
-from lib.rows import ROW_COLUMNS
+from lib.fields.blanks import NOTHING
+from lib.fields.gtins import clean_gtin
+from lib.formats.rows import ROW_COLUMNS
 
 Ints = npt.NDArray[np.int64]
 SmallInts = npt.NDArray[np.uint32]

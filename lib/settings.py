@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lib.deployment import METAFLOW_SPLITS, DeploymentSettings
+from lib.argo.deployment import METAFLOW_SPLITS, DeploymentSettings
 from lib.errors import SettingsError
+from lib.formats.unpacking import Limits
 from lib.records import Reason
-from lib.unpacking import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_FILE = ROOT / "config" / "default.toml"

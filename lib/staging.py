@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from lib.columns import ColumnMatch, match_columns
 from lib.corrections import Correction
 from lib.errors import SourceError
+from lib.formats.rows import SourceTable
 from lib.reading import ReadingOptions, open_source
 from lib.records import Shard
-from lib.rows import SourceTable
 from lib.seen_rows import LEDGER_SCHEMA, SeenRows
 from lib.shards import SHARDS, Source, Staged, sha256_of
 from lib.storage import Folder, reading_source, split_uri

@@ -1,4 +1,4 @@
-"""Fit, calibrate and evaluate a categorizer on a table of examples (lib/examples.py), and publish it as a model folder.
+"""Fit, calibrate and evaluate a categorizer on examples (learning/examples.py), and publish it as a model folder.
 
 The same examples, candidate and seed give the same model, byte for byte, on one kind of machine.
 """
@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from lib.categorizing import TOP, Described
 from lib.errors import ModelError
-from lib.evaluating import evaluate
-from lib.examples import TEXTS, parents_of
-from lib.lexicon import Lexicon
-from lib.lexicon_entries import read_entries
-from lib.modelfolder import PRECISIONS, Content, load, save
+from lib.learning.evaluating import evaluate
+from lib.learning.examples import TEXTS, parents_of
 from lib.storage import folder
-from lib.wordcategorizer import WordCategorizer
+from lib.words.categorizer import WordCategorizer
+from lib.words.lexicon import Lexicon
+from lib.words.lexicon_entries import read_entries
+from lib.words.modelfolder import PRECISIONS, Content, load, save
 
 TABLE = "examples.parquet"
 # A word of so many English examples needs no translation.
@@ -38,7 +38,7 @@ OTHER_WEIGHT, OTHER_LETTERS = 0.3, 200
 
 @dataclass(frozen=True)
 class Candidate:
-    """Settings of a model that might turn out best; see lib/wordfit.py for what they mean."""
+    """Settings of a model that might turn out best; see lib/words/fit.py for what they mean."""
 
     name: str
     epochs: int = 5
@@ -110,7 +110,7 @@ def fit(candidate: Candidate, train: Any, validation: Described, truth: list[str
 
     Raises ModelError when no word is in several names, or no label of the validation in the training rows.
     """
-    from lib.wordclassifier import WordClassifier
+    from lib.words.classifier import WordClassifier
 
     lexicon = Lexicon.of_entries(read_entries() if candidate.lexicon else [], english=_english_words(train))
     names, labels, weights = train["name"].tolist(), train["label"].tolist(), train["weight"].tolist()
@@ -182,7 +182,7 @@ def _compared(uri: str, products: Described, truth: list[str]) -> dict[str, Any]
 
 def _english_words(train: Any) -> list[str]:
     """The words that enough of the English examples have."""
-    from lib.wordterms import is_size, split_words
+    from lib.words.terms import is_size, split_words
 
     counts = Counter(split_words(train.loc[train["english"], "name"].tolist()))
     return sorted(

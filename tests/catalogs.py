@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from lib import catalogtables
 from lib.catalog import CatalogImport, CatalogJob, import_results
-from lib.catalogrows import CATALOG_ROWS
-from lib.reviewed import name_key
+from lib.cataloging import tables as catalogtables
+from lib.cataloging.rows import CATALOG_ROWS
+from lib.review.decided import name_key
 from lib.storage import folder
 
 Row = dict[str, Any]

@@ -1,8 +1,8 @@
 """The tables of the job store and of the catalog as Alembic migrations: Python files only, so that they travel in
 Metaflow's package.
 
-A change of lib/jobtables.py wants a new file in versions/ and its revision as HEAD, one of lib/catalogtables.py the
-same in catalog/ and CATALOG_HEAD; tests compare the two.
+A change of lib/importjobs/tables.py wants a new file in versions/ and its revision as HEAD, one of
+lib/cataloging/tables.py the same in catalog/ and CATALOG_HEAD; tests compare the two.
 """
 
 import threading

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from lib.catalog import CatalogImport, CatalogJob, import_results
-from lib.catalogrows import catalog_rows
+from lib.cataloging.rows import catalog_rows
 from lib.results import batch_schema
 from lib.storage import folder
 from tests import services

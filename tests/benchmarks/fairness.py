@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any, Protocol
 
 from lib import jobs
-from lib.importjob import Status
+from lib.importjobs.job import Status
 from lib.processes import cores, end_marked
 from tests import services
 from tests.benchmarks.fairness_queue import Queue, workers

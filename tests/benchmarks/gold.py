@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.categorizing import Described
-from lib.evaluating import trust
-from lib.names import clean_name, model_text
+from lib.fields.names import clean_name, model_text
+from lib.learning.evaluating import trust
+from lib.learning.usda import plain
 from lib.settings import parse, settings_of
 from lib.taxonomy import Taxonomy, read_taxonomy
-from lib.usda import plain
-from lib.wordcategorizer import WordCategorizer
+from lib.words.categorizer import WordCategorizer
 from tests.benchmarks import gold_carbon
 from tests.benchmarks.flow_runs import ROOT
 from tests.benchmarks.gold_names import HALVES, PERTURBATIONS, TRAPS, Gold, read_gold
@@ -107,7 +107,7 @@ def run(folder: Path, *, rows: int | None, pairs: int, model: str | None = None,
 
     `rows`: how many learned names the nearest ones are looked for among.
     """
-    from lib.examples import carbon_examples
+    from lib.learning.examples import carbon_examples
 
     del folder, pairs
     if half not in HALVES:

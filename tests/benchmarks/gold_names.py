@@ -10,7 +10,7 @@ from tests.benchmarks.flow_runs import ROOT
 
 GOLD = ROOT / "tests" / "gold"
 HALVES = ("dev", "test")
-# Other syllables and mistakes than lib/examples.py learns from: nothing here was seen in training on purpose.
+# Other syllables and mistakes than lib/learning/examples.py learns from: nothing here was seen in training on purpose.
 _STARTS = ("Br", "D", "F", "Gl", "H", "J", "Kr", "M", "N", "Pl", "R", "St", "T", "V", "W", "Z")
 _MIDDLES = ("ae", "e", "i", "o", "ou", "u", "y")
 _ENDS = ("ck", "dlin", "lux", "mmel", "nd", "ppo", "rvik", "sk", "tta", "xon")

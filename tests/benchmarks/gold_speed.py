@@ -18,7 +18,7 @@ def measure(uri: str) -> dict[str, float]:
     started = time.perf_counter()
     # Here, so that they are in the time.
     from lib.categorizing import Described
-    from lib.wordcategorizer import WordCategorizer
+    from lib.words.categorizer import WordCategorizer
 
     categorizer = WordCategorizer.load(uri)
     loaded = time.perf_counter()

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.categorizing import Described
-from lib.wordcategorizer import WordCategorizer
+from lib.words.categorizer import WordCategorizer
 from tests.benchmarks.flow_runs import ROOT
 
 DATA = ROOT.parent / "shared" / "data" / "labelled" / "mwpd2020_task2_train_val_with_labels.zip"

@@ -34,7 +34,7 @@ Odds = npt.NDArray[np.floating[Any]]
 
 def run(folder: Path, *, rows: int | None, pairs: int) -> None:
     """Print accuracy, confidence, speed and size of each on the test names; rows limits the training names."""
-    from lib import usda
+    from lib.learning import usda
 
     del pairs
     names = usda.labelled_names(usda.read_foods())
@@ -83,16 +83,16 @@ class Words:
     needs = "sklearn"
 
     def fit(self, folder: Path, data: dict[str, tuple[list[str], list[str]]]) -> None:
-        from lib.wordclassifier import WordClassifier
-        from lib.wordnumbers import zipped
+        from lib.words.classifier import WordClassifier
+        from lib.words.numbers import zipped
 
         made = WordClassifier(sizes=True).fit(*data["train"], validation=data["val"])
         (folder / "arrays.npz").write_bytes(zipped(made.arrays()))
         (folder / "labels.json").write_text(json.dumps(made.classes_.tolist()))
 
     def load(self, folder: Path) -> Callable[[list[str]], Odds]:
-        from lib.wordmodel import WordModel
-        from lib.wordnumbers import Fitted
+        from lib.words.model import WordModel
+        from lib.words.numbers import Fitted
 
         self.labels = json.loads((folder / "labels.json").read_text())
         with np.load(folder / "arrays.npz", allow_pickle=False) as file:
@@ -173,7 +173,7 @@ class FastText:
 
 
 def _plain(texts: list[str]) -> list[str]:
-    from lib.wordterms import split_words
+    from lib.words.terms import split_words
 
     words = " ".join(word for word in split_words(texts) if word == "\0" or word.isalnum())
     return [text.strip() for text in words.split("\0")[1:-1]]

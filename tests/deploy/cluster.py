@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from lib import database, jobs
-from lib.importjob import ImportJob
-from lib.jobstore import JobStore
+from lib.importjobs.job import ImportJob
+from lib.importjobs.store import JobStore
 from lib.results import CATEGORIZED_CSV, CATEGORIZED_PARQUET, REJECTED_CSV, REVIEW_CSV, ROWS_FILE
 from lib.settings import Settings, parse, settings_of
 from lib.storage import folder

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from lib.argo.preflight import Machine
 from lib.deploy import compiled, packaged_bytes
-from lib.importjob import ImportJob
-from lib.preflight import Machine
+from lib.importjobs.job import ImportJob
 from lib.settings import ROOT, Settings, parse, settings_of
 from tests import services
 from tests.conftest import S3Server

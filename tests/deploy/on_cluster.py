@@ -21,7 +21,7 @@ from pathlib import Path
 from lib import jobs
 from lib.deploy import compiled
 from lib.errors import ShelfsortError
-from lib.importjob import Status
+from lib.importjobs.job import Status
 from lib.settings import ROOT, Settings, parse, settings_of
 from tests.deploy.cluster import differences, local_outcome, outcome_of
 

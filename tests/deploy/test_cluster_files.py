@@ -8,7 +8,7 @@ import pytest
 import yaml
 from hera.workflows import models
 
-from lib.deployment import USER_ID, DeploymentSettings
+from lib.argo.deployment import USER_ID, DeploymentSettings
 from lib.settings import ROOT, parse, settings_of
 from tests.deploy.argo_schema import violations_of
 from tests.deploy.conftest import Deployment

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from lib import jobs
-from lib.importjob import ImportJob, Status
+from lib.importjobs.job import ImportJob, Status
 from tests.deploy.cluster import Imports, differences
 from tests.deploy.conftest import THREE
 from tests.deploy.walk import KILL, STOP, Pod, Workflow

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from lib import jobs
-from lib.importjob import ImportJob
+from lib.importjobs.job import ImportJob
 from lib.settings import parse, settings_of
 from tests.deploy import on_cluster
 from tests.deploy.cluster import Imports

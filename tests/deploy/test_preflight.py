@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from lib import deploy, preflight
+from lib import deploy
+from lib.argo import preflight
+from lib.argo.preflight import Machine, before_compiling, in_template
 from lib.deploy import packaged
-from lib.preflight import Machine, before_compiling, in_template
 from lib.settings import ROOT, Settings, parse, settings_of
 from tests.deploy.conftest import BUCKET, IMAGE, Deployment
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lib.secretscan import secrets_in
+from lib.argo.secretscan import secrets_in
 
 CASES = [
     ("a header with a key", {"name": "METAFLOW_SERVICE_HEADERS", "value": '{"x-api-key": "abc"}'}, "a secret's name"),

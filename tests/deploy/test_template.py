@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from lib.argo.exithandler import HANDLER
+from lib.argo.preflight import NAME_LENGTH, Machine
+from lib.argo.secretscan import secrets_in
 from lib.deploy import compiled
-from lib.exithandler import HANDLER
-from lib.preflight import NAME_LENGTH, Machine
-from lib.secretscan import secrets_in
 from lib.settings import ROOT
 from tests.deploy import crd_schema
 from tests.deploy.argo_schema import violations, without_nulls
@@ -41,7 +41,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
 
 def _steps_of(command: str) -> list[str]:
     """The calls of our flow in a pod's command; all around them is Metaflow's."""
-    calls = re.findall(r"python (?:categorize\.py|-m lib\.\w+) [^;&]*?(?=\)(?: 1>>|$)|;| &&|$)", command)
+    calls = re.findall(r"python (?:categorize\.py|-m lib\.[\w.]+) [^;&]*?(?=\)(?: 1>>|$)|;| &&|$)", command)
     return [re.sub(r"--datastore-root=\S+|--with=\S+|>/dev/null.*", "", call).strip() for call in calls]
 
 

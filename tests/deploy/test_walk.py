@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lib.importjob import ImportJob, Status
+from lib.importjobs.job import ImportJob, Status
 from tests.deploy.cluster import Imports, Outcome, differences
 from tests.deploy.walk import Workflow
 

@@ -6,8 +6,8 @@ import openpyxl  # type: ignore[import-untyped]
 import pyarrow.parquet as pq
 
 from lib import jobs
-from lib.importjob import ImportJob, Status
-from lib.reviewing import export_review, import_review
+from lib.importjobs.job import ImportJob, Status
+from lib.review.reviewing import export_review, import_review
 from tests.catalogs import products
 from tests.flow.running import SAMPLE
 from tests.flow.test_submitted_jobs import has_ended, waited, where

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib import jobs
-from lib.importjob import Status
+from lib.importjobs.job import Status
 from lib.jobs import JobStatus
 from lib.settings import parse, settings_of
 from tests.flow.running import SAMPLE, command, run

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from lib.categorizing import Described, load_categorizer
+from lib.categorizing import Described
+from lib.choosing import load_categorizer
 from lib.settings import ROOT
 from lib.taxonomy import read_taxonomy
 from lib.training import CANDIDATES_OF_FILES
-from lib.wordcategorizer import WordCategorizer
+from lib.words.categorizer import WordCategorizer
 from tests.flow.running import environment
 
 FLOW = ROOT / "flows" / "train.py"

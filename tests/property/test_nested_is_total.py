@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.errors import SourceError
-from lib.json_records import open_json
-from lib.nested import RecordLimits, RecordTable, looks_like_html, looks_like_json, looks_like_xml
-from lib.xml_records import open_xml
+from lib.formats.json_records import open_json
+from lib.formats.nested import RecordLimits, RecordTable, looks_like_html, looks_like_json, looks_like_xml
+from lib.formats.xml_records import open_xml
 
 Opener = Callable[..., RecordTable]
 # Pieces that mean something to a reader come to its corners sooner than any bytes.

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from lib.batching import plan_batches
 from lib.columns import ColumnMatch
-from lib.delimited import DelimitedText
-from lib.dialects import Dialect
 from lib.errors import ShelfsortError
+from lib.formats.delimited import DelimitedText
+from lib.formats.dialects import Dialect
 from lib.products import to_products
 from lib.quantities import parse_measure, parse_number, unit_of
 from lib.reading import open_source

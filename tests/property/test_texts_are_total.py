@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.content import parse_content, without_content
-from lib.names import clean_name, model_text
+from lib.fields.content import parse_content, without_content
+from lib.fields.names import clean_name, model_text
 from lib.quantities import decimal_mark, parse_measure, parse_number
 
 # Made of what means something here, texts come to the corners sooner than any letters.

@@ -28,7 +28,7 @@ import sqlalchemy as sa
 
 from lib import jobs, settings
 from lib.errors import JobError, ShelfsortError
-from lib.importjob import ImportJob, Status
+from lib.importjobs.job import ImportJob, Status
 from lib.settings import ROOT, Settings
 from tests import services
 

@@ -18,9 +18,9 @@ import pytest
 
 from lib import database, jobs
 from lib.errors import CatalogError, ShelfsortError, StorageError
-from lib.importjob import ImportJob, Status
-from lib.jobrunners import LocalRunner
-from lib.jobstore import JobStore
+from lib.importjobs.job import ImportJob, Status
+from lib.importjobs.runners import LocalRunner
+from lib.importjobs.store import JobStore
 from tests import services
 from tests.conftest import S3Server
 from tests.flow.test_submitted_jobs import WAIT_SECONDS, has_ended, waited

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.answer_cache import Answer, AnswerFile
+from lib.remote.answer_cache import Answer, AnswerFile
 from lib.settings import ROOT
 
 
@@ -36,7 +36,7 @@ def test_of_two_processes_with_different_answers_the_first_one_counts_for_both(t
 
 WRITER = """
 import sys
-from lib.answer_cache import Answer, AnswerFile
+from lib.remote.answer_cache import Answer, AnswerFile
 file = AnswerFile(sys.argv[1])
 for number in range(int(sys.argv[2]), int(sys.argv[3])):
     file.keep("v", {f"text {number}": Answer("Food", 0.5)})

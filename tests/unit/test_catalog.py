@@ -15,8 +15,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from lib import catalog, catalogtables, database, migrations, upserting
+from lib import catalog, database, migrations
 from lib.catalog import CatalogImport, CatalogJob, import_results
+from lib.cataloging import tables as catalogtables
+from lib.cataloging import upserting
 from lib.errors import CatalogError, StorageError
 from lib.storage import folder
 from tests.catalogs import Row, dump, product, products, put, stream

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from lib import catalog, database
-from lib.catalogrows import catalog_rows
+from lib.cataloging.rows import catalog_rows
 from lib.errors import CatalogError
 from lib.reporting import catalog_account
 from lib.results import batch_schema

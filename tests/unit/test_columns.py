@@ -4,7 +4,7 @@ import pytest
 
 from lib.columns import match_columns, unique_headers
 from lib.errors import SourceError
-from lib.known_headers import folded, known_headers, split_unit
+from lib.fields.known_headers import folded, known_headers, split_unit
 
 
 def matched(*header: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.content import parse_content, without_content
+from lib.fields.content import parse_content, without_content
 
 Expected = tuple[float | None, float | None, int]  # grams, millilitres, count
 

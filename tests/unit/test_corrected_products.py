@@ -7,10 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from lib.catalog import reviewed_names
-from lib.catalogrows import CATALOG_ROWS
-from lib.catalogtables import corrections
-from lib.reviewed import Reviewed, keep_reviewed, kept_reviewed, name_key
-from lib.reviewstore import Corrected, Decision, add_corrections, all_corrections
+from lib.cataloging.rows import CATALOG_ROWS
+from lib.cataloging.tables import corrections
+from lib.review.decided import Reviewed, keep_reviewed, kept_reviewed, name_key
+from lib.review.store import Corrected, Decision, add_corrections, all_corrections
 from lib.storage import folder
 from tests.catalogs import dump, product, products, put
 

@@ -6,11 +6,11 @@ import openpyxl  # type: ignore[import-untyped]
 import pytest
 import sqlalchemy as sa
 
-from lib.correctedexamples import CATALOG, corrected_examples
 from lib.errors import SettingsError, SourceError
-from lib.examples import COLUMNS
-from lib.reviewbook import Choices, ToReview, write_review
-from lib.reviewstore import Decision, add_corrections
+from lib.learning.corrected import CATALOG, corrected_examples
+from lib.learning.examples import COLUMNS
+from lib.review.book import Choices, ToReview, write_review
+from lib.review.store import Decision, add_corrections
 
 REVIEW_CSV = (
     "line,product_name,product_brand,category,category_name,confidence\n"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lib.catalogrows import catalog_tables
+from lib.cataloging.rows import catalog_tables
 from lib.errors import SourceError
 from lib.jobrows import read_facts
 from lib.joining import Joined, join_batches

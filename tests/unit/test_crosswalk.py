@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from lib.crosswalk import Crosswalk, read_crosswalk, words_of
 from lib.errors import SettingsError
-from lib.labelled import BRANDED, OTHERS, carbon_names
+from lib.learning.crosswalk import Crosswalk, read_crosswalk, words_of
+from lib.learning.labelled import BRANDED, OTHERS, carbon_names
+from lib.learning.usda import labelled_names, plain, read_foods
 from lib.taxonomy import read_taxonomy
-from lib.usda import labelled_names, plain, read_foods
 
 Written = Callable[..., Crosswalk]
 HEADER = "label,words,without,category\n"

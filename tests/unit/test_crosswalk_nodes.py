@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.crosswalk_nodes import read_nodes
 from lib.errors import SettingsError
+from lib.learning.crosswalk_nodes import read_nodes
 from lib.settings import ROOT
 from lib.taxonomy import read_taxonomy
 

@@ -4,9 +4,9 @@ import io
 
 import pytest
 
-from lib.delimited import MOST_LINES_IN_A_RECORD, DelimitedText
-from lib.dialects import NO_DELIMITER, Dialect, detect_dialect
 from lib.errors import SourceError
+from lib.formats.delimited import MOST_LINES_IN_A_RECORD, DelimitedText
+from lib.formats.dialects import NO_DELIMITER, Dialect, detect_dialect
 
 
 def records(text: str) -> list[tuple[int, list[str]]]:
@@ -90,7 +90,7 @@ def test_chunks_continue_where_the_last_one_ended() -> None:
 
 
 def test_a_cell_of_damage_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.delimited.LONGEST_CELL", 100)
+    monkeypatch.setattr("lib.formats.delimited.LONGEST_CELL", 100)
     with pytest.raises(SourceError, match=r"products\.csv: line 2: a cell is longer than 100 characters"):
         records("a;b\n" + "x" * 101 + ";c\n")
 
@@ -171,7 +171,7 @@ def test_a_line_without_an_end_is_not_read_whole() -> None:
 
 
 def test_a_line_of_too_many_cells_is_refused_before_it_is_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.delimited.MOST_CELLS", 10)
+    monkeypatch.setattr("lib.formats.delimited.MOST_CELLS", 10)
     assert records("a;b\n" + ";" * 10 + "\n")[1][1] == [""] * 11
     with pytest.raises(SourceError, match=r"products\.csv: line 2 has more than 10 cells"):
         records("a;b\n" + ";" * 11 + "\n")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.categorizing import NONE, Described, Predictions
-from lib.evaluating import evaluate, threshold_for, trust
+from lib.learning.evaluating import evaluate, threshold_for, trust
 from tests.fakes import LengthCategorizer
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import examples, labelled, trainingdata, usda
 from lib.errors import SettingsError, ShelfsortError, SourceError, StorageError
-from lib.examples import COLUMNS, Labelled, carbon_examples, file_examples, parents_of
-from lib.lexicon_entries import Entry
-from lib.trainingdata import CORRECTION_WEIGHT, TrainingFiles, examples_of
-from lib.variants import mistyped, scented
+from lib.learning import examples, labelled, trainingdata, usda
+from lib.learning.examples import COLUMNS, Labelled, carbon_examples, file_examples, parents_of
+from lib.learning.trainingdata import CORRECTION_WEIGHT, TrainingFiles, examples_of
+from lib.learning.variants import mistyped, scented
+from lib.words.lexicon_entries import Entry
 
 PRODUCTS = "title,kind,aisle,maker\nRye loaf,Bread,Bakery,Baker\nMilk 1 l,Milk,,Dairy\n,Tea,,\nMint tea,,Drinks,\n"
 

@@ -8,11 +8,11 @@ import pytest
 from metaflow.exception import MetaflowExceptionWrapper
 from metaflow.plugins.catch_decorator import FailureHandledByCatch
 
-from lib.entry import Refused
 from lib.errors import BatchesFailed
 from lib.failing import KILLED, gathered, reason_of, set_aside
 from lib.planning import ImportPlan, plan_import
 from lib.processing import process_batch
+from lib.refusing import Refused
 from lib.settings import Settings, parse, settings_of
 
 ROWS = "name\n" + "".join(f"Oat drink {number} l\n" for number in range(1, 10))

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib.carbon import CARBON_COLUMNS
-from lib.catalogrows import catalog_tables
+from lib.cataloging.rows import catalog_tables
 from lib.errors import AccountingError, CatalogError, ModelError, SettingsError, SourceError, StorageError
 from lib.joining import Joined, join_batches
 from lib.planning import ImportPlan, plan_import
@@ -365,8 +365,8 @@ def test_a_missing_model_is_refused_before_anything_is_written(tmp_path: Path, m
 
 
 def test_a_source_that_is_refused_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.delimited.LONGEST_CELL", 20)
-    monkeypatch.setattr("lib.rows.CHUNK_ROWS", 1)
+    monkeypatch.setattr("lib.formats.delimited.LONGEST_CELL", 20)
+    monkeypatch.setattr("lib.formats.rows.CHUNK_ROWS", 1)
     monkeypatch.setattr("lib.staging.SHARD_ROWS", 1)
     with pytest.raises(SourceError, match="line 3: a cell is longer than 20 characters"):
         planned(tmp_path, f"sku;name\n1;Tofu\n2;{'x' * 21}\n", job_id="")

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from lib import jobs
-from lib.jobcommands import app
-from lib.jobstore import JobStore, store_url
+from lib.importjobs.commands import app
+from lib.importjobs.store import JobStore, store_url
 from lib.settings import ROOT
 
 SAMPLE = ROOT / "tests" / "golden" / "sample" / "products.csv"
@@ -18,7 +18,7 @@ COMMANDS = ("submit", "status", "list", "report", "cancel", "retry", "rejected",
 
 @pytest.fixture(autouse=True)
 def _nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.jobrunners.LocalRunner.start", lambda self, job, store: None)
+    monkeypatch.setattr("lib.importjobs.runners.LocalRunner.start", lambda self, job, store: None)
 
 
 def called(folder: Path, *arguments: str) -> Result:

@@ -12,9 +12,9 @@ import pytest
 
 from lib import jobs
 from lib.errors import AlreadyImported, JobError, SourceError
-from lib.importjob import Attempt, ImportJob, Status
-from lib.jobrunners import ArgoRunner
-from lib.jobstore import LEASE_SECONDS, JobStore, store_url
+from lib.importjobs.job import Attempt, ImportJob, Status
+from lib.importjobs.runners import ArgoRunner
+from lib.importjobs.store import LEASE_SECONDS, JobStore, store_url
 from lib.settings import Settings, parse, settings_of
 
 CSV = b"sku;name\n1;Tomato ketchup\n2;Oat drink\n"

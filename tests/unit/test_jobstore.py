@@ -1,4 +1,4 @@
-"""lib.jobstore on SQLite and on a real PostgreSQL: compare-and-set, leases, migrations, and processes that race."""
+"""The job store on SQLite and on a real PostgreSQL: compare-and-set, leases, migrations, and processes that race."""
 
 import os
 import subprocess
@@ -16,9 +16,9 @@ from alembic.script import ScriptDirectory
 
 from lib import database, migrations
 from lib.errors import AlreadyImported, CatalogError, JobError
-from lib.importjob import Attempt, ImportJob, Status
-from lib.jobstore import LEASE_SECONDS, JobStore, store_url
-from lib.jobtables import metadata
+from lib.importjobs.job import Attempt, ImportJob, Status
+from lib.importjobs.store import LEASE_SECONDS, JobStore, store_url
+from lib.importjobs.tables import metadata
 from lib.settings import ROOT, Settings, parse, settings_of
 
 JOB = ImportJob(
@@ -164,7 +164,7 @@ def test_a_holder_goes_by_the_databases_clock(postgres_url: str, monkeypatch: py
     store = JobStore(database.checked(postgres_url), create=True)
     store.add(JOB, again=False)
     begin(store)
-    monkeypatch.setattr("lib.jobstore.time.time", lambda: 0.0)  # this machine believes that it is 1970
+    monkeypatch.setattr("lib.importjobs.store.time.time", lambda: 0.0)  # this machine believes that it is 1970
     assert 0 < store.lease_left(JOB.id) <= LEASE_SECONDS
 
 
@@ -199,7 +199,7 @@ def test_looking_for_jobs_where_there_are_none_makes_no_file(tmp_path: Path) -> 
 _RACE = """
 import sys, time
 from lib.errors import JobError
-from lib.jobstore import JobStore
+from lib.importjobs.store import JobStore
 import sqlalchemy as sa
 store = JobStore(sa.make_url(sys.argv[1]))
 print("ready", flush=True)
@@ -230,7 +230,7 @@ def test_of_processes_that_begin_a_job_at_once_one_does(store: JobStore) -> None
 
 
 def test_stores_opened_at_once_make_the_tables_once(url: sa.URL) -> None:
-    opening = "import sys, sqlalchemy as sa, lib.jobstore as s; s.JobStore(sa.make_url(sys.argv[1]), create=True)"
+    opening = "import sys; from lib.importjobs.store import *; JobStore(sa.make_url(sys.argv[1]), create=True)"
     line = [sys.executable, "-c", opening, url.render_as_string(hide_password=False)]
     opened = [subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     assert [(one.communicate()[1], one.returncode) for one in opened] == [("", 0)] * 3

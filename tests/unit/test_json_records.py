@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lib.errors import SourceError
-from lib.json_records import open_json
-from lib.nested import RecordLimits, RecordTable, looks_like_html, looks_like_json
+from lib.formats.json_records import open_json
+from lib.formats.nested import RecordLimits, RecordTable, looks_like_html, looks_like_json
 
 LIMITS = RecordLimits()
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from lib import lexicon
 from lib.errors import SettingsError
-from lib.lexicon import Lexicon
-from lib.lexicon_entries import Entry, read_entries
 from lib.taxonomy import read_taxonomy
+from lib.words import lexicon
+from lib.words.lexicon import Lexicon
+from lib.words.lexicon_entries import Entry, read_entries
 
 ENTRIES = [
     Entry("sv", "mjölk", "milk", "milk"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.names import clean_name, model_text, without_brand
+from lib.fields.names import clean_name, model_text, without_brand
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pytest
 
 from lib.columns import match_columns
-from lib.gtins import is_gtin, is_restricted, restored_gtin
+from lib.fields.gtins import is_gtin, is_restricted, restored_gtin
+from lib.formats.rows import ROW_COLUMNS
 from lib.products import Products, clean_text, is_too_short, to_products
 from lib.records import Reason
-from lib.rows import ROW_COLUMNS
 from lib.settings import ValidationSettings
 
 REJECT = [

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lib.errors import SourceError
-from lib.nested import RecordLimits
+from lib.formats.nested import RecordLimits
 from lib.reading import SAMPLE_BYTES, ReadingOptions, open_source
 
 
@@ -138,7 +138,7 @@ def test_a_few_bytes_that_are_not_utf8_spoil_their_row_in_the_sample_too(tmp_pat
 
 
 def test_wide_tables_come_in_short_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.rows.CHUNK_CELLS", 6)
+    monkeypatch.setattr("lib.formats.rows.CHUNK_CELLS", 6)
     with open_source(written(tmp_path, b"name;a;b\n" + b"Tofu;1;2\n" * 5), name="products.csv") as table:
         assert [chunk.num_rows for chunk in table.chunks()] == [2, 2, 1]
 

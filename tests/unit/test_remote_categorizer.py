@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from lib import chat_endpoint, remote_categorizer
-from lib.answer_cache import Answer, AnswerFile
-from lib.asking import PROMPT_VERSION, AnswerReader, spelling
 from lib.categorizing import NONE, Described
 from lib.errors import ModelError, SettingsError
-from lib.remote_categorizer import CascadeCategorizer, RemoteCategorizer, read_definitions
+from lib.remote import categorizer as remote_categorizer
+from lib.remote import endpoint as chat_endpoint
+from lib.remote.answer_cache import Answer, AnswerFile
+from lib.remote.asking import PROMPT_VERSION, AnswerReader, spelling
+from lib.remote.categorizer import CascadeCategorizer, RemoteCategorizer, read_definitions
+from lib.remote.usage import Failure, Usage, sum_of
 from lib.settings import ROOT, RemoteSettings, parse, settings_of
-from lib.usage import Failure, Usage, sum_of
 from tests.fakes import LengthCategorizer
 from tests.llm_server import (
     Fault,
@@ -474,7 +475,7 @@ def test_answers_are_kept_by_model_labels_definitions_and_request(
         categorizer = make(cache=cache, **kind)
         answered(categorizer, "ham")
         versions.add(categorizer.version)
-    monkeypatch.setattr("lib.remote_categorizer.PROMPT_VERSION", PROMPT_VERSION + 1)
+    monkeypatch.setattr("lib.remote.categorizer.PROMPT_VERSION", PROMPT_VERSION + 1)
     categorizer = make(cache=cache)
     answered(categorizer, "ham")
     versions.add(categorizer.version)

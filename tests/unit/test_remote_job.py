@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from lib import chat_endpoint
 from lib.catalog import CatalogImport
 from lib.errors import ModelError
 from lib.joining import Joined, join_batches
 from lib.planning import ImportPlan, plan_import
 from lib.processing import process_batch
 from lib.records import BatchResult
+from lib.remote import endpoint as chat_endpoint
 from lib.reporting import build_report, summary
 from lib.settings import Settings, parse, settings_of
 from tests.fakes import LengthCategorizer

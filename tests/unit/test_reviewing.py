@@ -1,4 +1,4 @@
-"""lib.reviewing: a job's names into a workbook and back, as spreadsheet programs save it; on SQLite and PostgreSQL."""
+"""Review: a job's names into a workbook and back, as spreadsheet programs save it; on SQLite and PostgreSQL."""
 
 import getpass
 import re
@@ -14,16 +14,16 @@ import pytest
 from typer.testing import CliRunner
 
 from lib.catalog import CatalogJob, import_results
-from lib.catalogrows import catalog_tables
+from lib.cataloging.rows import catalog_tables
 from lib.errors import JobError, SettingsError, SourceError, StorageError
-from lib.importjob import ImportJob, Status
-from lib.jobcommands import app
-from lib.jobstore import JobStore, store_url
+from lib.importjobs.commands import app
+from lib.importjobs.job import ImportJob, Status
+from lib.importjobs.store import JobStore, store_url
 from lib.joining import join_batches
 from lib.planning import plan_import
 from lib.processing import process_batch
-from lib.reviewing import export_review, import_review
-from lib.reviewstore import Corrected
+from lib.review.reviewing import export_review, import_review
+from lib.review.store import Corrected
 from lib.settings import Settings, parse, settings_of, snapshot
 from lib.storage import folder
 from lib.taxonomy import read_taxonomy

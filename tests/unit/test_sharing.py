@@ -1,4 +1,4 @@
-"""lib.sharing: workers that jobs share, whoever dies, and priorities."""
+"""lib.importjobs.sharing: workers that jobs share, whoever dies, and priorities."""
 
 import os
 import subprocess
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lib import sharing
+from lib.importjobs import sharing
 
 _HOLD = """
 import sys
 from pathlib import Path
-from lib import sharing
+from lib.importjobs import sharing
 with sharing.worker(sys.argv[1], pool=Path(sys.argv[2]), most=int(sys.argv[3])):
     print("held", flush=True)
     sys.stdin.readline()
@@ -95,7 +95,7 @@ def test_a_job_that_has_ended_leaves_no_lock_behind(tmp_path: Path) -> None:
 
 _STEP_ASIDE = """
 import os, subprocess, sys
-from lib import sharing
+from lib.importjobs import sharing
 sharing.step_aside(int(sys.argv[1]) or os.getpid())
 nice = "import os; print(os.getpriority(os.PRIO_PROCESS, 0))"
 print(subprocess.run([sys.executable, "-c", nice], capture_output=True, text=True).stdout.strip())

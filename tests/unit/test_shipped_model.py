@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from lib.categorizing import Described, load_categorizer
-from lib.modelfolder import CARD
+from lib.categorizing import Described
+from lib.choosing import load_categorizer
 from lib.settings import ROOT
 from lib.taxonomy import read_taxonomy
-from lib.wordcategorizer import WordCategorizer
+from lib.words.categorizer import WordCategorizer
+from lib.words.modelfolder import CARD
 
 SHIPPED = ROOT / "lib" / "models" / "carbon"
 

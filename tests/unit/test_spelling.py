@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.spelling import meant_by
+from lib.words.spelling import meant_by
 
 KNOWN = {"tomato", "tomat", "yogurt", "havredryck", "mustard", "custard", "milk"}
 

@@ -18,7 +18,7 @@ from lib.storage import LocalFolder
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of 2 rows and shards of 4, so that ten rows have several of each."""
-    monkeypatch.setattr("lib.rows.CHUNK_ROWS", 2)
+    monkeypatch.setattr("lib.formats.rows.CHUNK_ROWS", 2)
     monkeypatch.setattr("lib.staging.SHARD_ROWS", 4)
 
 
@@ -94,7 +94,7 @@ def test_a_header_alone_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_source_that_breaks_off_leaves_no_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lib.delimited.LONGEST_CELL", 20)
+    monkeypatch.setattr("lib.formats.delimited.LONGEST_CELL", 20)
     with pytest.raises(SourceError, match="line 12"):
         staged(tmp_path, TEN_ROWS + "x" * 30 + "\n")
     assert not [name for name in LocalFolder(tmp_path / "job").names() if "ledger" in name]

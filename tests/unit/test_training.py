@@ -11,14 +11,15 @@ import pandas as pd
 import pytest
 
 from lib import training
-from lib.categorizing import Described, load_categorizer
+from lib.categorizing import Described
+from lib.choosing import load_categorizer
 from lib.errors import ModelError
-from lib.evaluating import evaluate
-from lib.examples import COLUMNS
-from lib.lexicon_entries import Entry
-from lib.modelfolder import PRECISIONS, Content
+from lib.learning.evaluating import evaluate
+from lib.learning.examples import COLUMNS
 from lib.training import NEVER, Candidate, FittedCandidate
-from lib.wordcategorizer import WordCategorizer
+from lib.words.categorizer import WordCategorizer
+from lib.words.lexicon_entries import Entry
+from lib.words.modelfolder import PRECISIONS, Content
 
 SMALL = Candidate("small", epochs=5, hidden=16)
 HEADS = {"Bread": ["rye loaf", "pita", "bun"], "Milk": ["whole milk", "skim milk"], "Tea": ["green tea", "mint tea"]}

@@ -13,7 +13,7 @@ import pytest
 import zstandard
 
 from lib.errors import SourceError
-from lib.unpacking import Limits, unpacked
+from lib.formats.unpacking import Limits, unpacked
 
 CSV = b"sku;name\n1;Milk\n2;Cheese\n"
 NOISE = random.Random(1).randbytes(5000)

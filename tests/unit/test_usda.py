@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lib import usda
 from lib.errors import ModelError
+from lib.learning import usda
 
 SHARED_TOOL = Path(__file__).resolve().parents[3] / "shared" / "tools" / "usda_split.py"
 

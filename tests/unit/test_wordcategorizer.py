@@ -14,15 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib import modelfolder, wordcategorizer
-from lib.categorizing import NONE, Described, Predictions, load_categorizer
+from lib.categorizing import NONE, Described, Predictions
+from lib.choosing import load_categorizer
 from lib.errors import ModelError
-from lib.lexicon import Lexicon
-from lib.lexicon_entries import Entry
-from lib.modelfolder import PRECISIONS, Content, save
 from lib.settings import ROOT
-from lib.wordcategorizer import WordCategorizer
-from lib.wordclassifier import WordClassifier
+from lib.words import categorizer as wordcategorizer
+from lib.words import modelfolder
+from lib.words.categorizer import WordCategorizer
+from lib.words.classifier import WordClassifier
+from lib.words.lexicon import Lexicon
+from lib.words.lexicon_entries import Entry
+from lib.words.modelfolder import PRECISIONS, Content, save
 
 HEADS = {
     "Bread": ["rye loaf", "pita", "bun"],
@@ -402,7 +404,8 @@ def test_any_wrong_byte_is_a_damaged_model_or_changes_nothing(saved: Path) -> No
 def test_loading_and_answering_need_neither_pandas_nor_scikit_learn(saved: Path) -> None:
     program = f"""
 import sys
-from lib.categorizing import Described, load_categorizer
+from lib.categorizing import Described
+from lib.choosing import load_categorizer
 load_categorizer({str(saved)!r}).categorize(Described(["milk"]))
 print(sorted({{"pandas", "sklearn", "boto3", "metaflow"}} & set(sys.modules)))
 """

@@ -15,16 +15,16 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.utils import estimator_checks
 
-from lib import wordmodel
 from lib.settings import ROOT
-from lib.wordclassifier import WordClassifier
-from lib.wordfit import calibration_of, rounded_weights
-from lib.wordmodel import WordModel
-from lib.wordnumbers import EXACT, Calibration, Fitted, Layer, Rows, Scores, zipped
-from lib.wordpieces import UNKNOWN, Lookup, Pieces, pieces_of, repeated
-from lib.wordsums import add_rows
-from lib.wordterms import Words, is_size, split_words
-from lib.wordvocabulary import terms_of
+from lib.words import model as wordmodel
+from lib.words.classifier import WordClassifier
+from lib.words.fit import calibration_of, rounded_weights
+from lib.words.model import WordModel
+from lib.words.numbers import EXACT, Calibration, Fitted, Layer, Rows, Scores, zipped
+from lib.words.pieces import UNKNOWN, Lookup, Pieces, pieces_of, repeated
+from lib.words.sums import add_rows
+from lib.words.terms import Words, is_size, split_words
+from lib.words.vocabulary import terms_of
 
 HEADS = {"bread": ["rye loaf", "pita", "bun"], "milk": ["whole milk", "skim milk"], "tea": ["green tea", "mint tea"]}
 TAILS = ["fresh", "organic", "large, new", "best", "Farm", "classic 500 ml", "2 pack", "light", "value", "crème"]
@@ -240,9 +240,8 @@ def test_arrays_that_do_not_fit_together_are_refused(
 
 
 def test_answers_need_neither_pandas_nor_scipy_nor_scikit_learn() -> None:
-    program = (
-        "import sys, lib.wordmodel; print(sorted({'pandas', 'scipy.sparse', 'sklearn', 'metaflow'} & set(sys.modules)))"
-    )
+    heavy = {"pandas", "scipy.sparse", "sklearn", "metaflow"}
+    program = f"import sys, lib.words.model; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
 

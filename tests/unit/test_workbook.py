@@ -16,9 +16,9 @@ from odf.table import Table, TableCell, TableRow  # type: ignore[import-untyped]
 from odf.text import P  # type: ignore[import-untyped]
 
 from lib.errors import SourceError
-from lib.sheetreader import cell_text
-from lib.unpacking import Limits
-from lib.workbook import open_workbook, workbook_kind
+from lib.formats.sheetreader import cell_text
+from lib.formats.unpacking import Limits
+from lib.formats.workbook import open_workbook, workbook_kind
 
 Rows = list[tuple[int, list[str]]]
 LIMITS = Limits(workbook_seconds=20)

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from lib import database, settings
-from lib.importjob import ImportJob, Status
-from lib.jobstore import JobStore
+from lib.argo.workflowend import first_failure, main, record_end
+from lib.importjobs.job import ImportJob, Status
+from lib.importjobs.store import JobStore
 from lib.results import REPORT_FILE
-from lib.workflowend import first_failure, main, record_end
 
 ID = "3f7f3cf8-3f68-4b3a-8f0a-0a5d0a2f7c11"
 RUN, NEWER = "CategorizeFlow/argo-one", "CategorizeFlow/argo-two"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lib.errors import SourceError
-from lib.nested import RecordLimits, RecordTable, looks_like_xml
-from lib.xml_records import open_xml
+from lib.formats.nested import RecordLimits, RecordTable, looks_like_xml
+from lib.formats.xml_records import open_xml
 
 LIMITS = RecordLimits()
 

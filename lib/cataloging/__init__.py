@@ -1,0 +1,1 @@
+"""How a job's rows enter the catalog's tables; lib.catalog is what others call."""
