@@ -11,7 +11,7 @@ RUN python -m venv /opt/venv && \
     /opt/venv/bin/pip install --no-cache-dir --only-binary :all: -r /requirements.txt
 
 FROM ${BASE}
-# The user's number is USER_ID in lib/deployment.py. Metaflow unpacks the code in the folder it starts in, so it needs one
+# The user's number is USER_ID in lib/argo/deployment.py. Metaflow unpacks the code in the folder it starts in, so it needs one
 # that is writable; with a read-only root file system that is a mount (config/kubernetes/workflow-defaults.yaml).
 RUN useradd --uid 10001 --no-create-home --home-dir /work shelfsort && \
     mkdir /work && chown 10001:10001 /work
