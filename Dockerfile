@@ -1,8 +1,9 @@
 # What the pods run in: Python and requirements.txt. The code is not in it, Metaflow's package brings that.
 #     docker build -t REGISTRY/shelfsort . && docker push REGISTRY/shelfsort     (prints the digest for the config)
-# The base is pinned by its exact tag; a tag can be moved, so a build that must be repeatable to the byte gives the
-# digest that `docker buildx imagetools inspect python:3.11.13-slim-bookworm` prints: --build-arg BASE=python@sha256:...
-ARG BASE=python:3.11.13-slim-bookworm
+# The base by the digest of its index, which holds both amd64 and arm64. There is no registry where this was written: it is
+# the digest that a dozen public projects have for this tag. `docker buildx imagetools inspect` of the tag prints it; a build
+# with a newer base gives its own: --build-arg BASE=python:TAG@sha256:...
+ARG BASE=python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1
 
 FROM ${BASE} AS packages
 COPY requirements.txt /requirements.txt

@@ -132,9 +132,12 @@ def test_the_image_holds_the_requirements_and_no_code() -> None:
     assert not re.search(r"^ADD ", DOCKERFILE, re.M)
 
 
-def test_the_image_is_pinned_runs_as_the_settings_user_and_installs_nothing_at_start() -> None:
-    assert re.search(r"^ARG BASE=python:3\.\d+\.\d+-slim-\w+$", DOCKERFILE, re.M)
+def test_the_images_base_is_pinned_by_its_digest_and_nothing_else_is_built_on() -> None:
+    assert re.search(r"^ARG BASE=python:3\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64}$", DOCKERFILE, re.M)
     assert {*re.findall(r"^FROM (\S+)", DOCKERFILE, re.M)} == {"${BASE}"}
+
+
+def test_the_image_runs_as_the_settings_user_and_installs_nothing_at_start() -> None:
     last = DOCKERFILE.rpartition("\nFROM ")[2]
     assert re.findall(r"^USER (\S+)$", last, re.M) == [f"{USER_ID}:{USER_ID}"]
     assert "METAFLOW_SKIP_INSTALL_DEPENDENCIES=1" in last
