@@ -1,8 +1,10 @@
 """Deploy CategorizeFlow to Argo Workflows, after checks that refuse what would fail, leak or surprise.
 
-python -m lib.deploy                    a deployment of its own for this git branch, beside production
-python -m lib.deploy --production       the production deployment
+python -m lib.deploy                    deployments of their own for this git branch, beside production
+python -m lib.deploy --production       the production deployments
 python -m lib.deploy --check            the checks alone
+
+Two each time: one for any file, and one for small files (settings [deployment.small]), which do not queue behind it.
 """
 
 import argparse
@@ -13,15 +15,28 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lib.argo.preflight import Machine, before_compiling, in_template, machine_from
 from lib.errors import SettingsError
+from lib.importjobs.sharing import LARGE_BYTES
 from lib.settings import ROOT, Settings, parse, settings_of
 
 FLOW = ROOT / "flows" / "categorize.py"
 CONFIG = ROOT / "config" / "production.toml"
+SMALL = "small"  # of the second deployment's branch, and its file of settings
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A template to be made."""
+
+    config: Path
+    settings: Settings
+    branch: tuple[str, ...]  # the flow's options that say which it is
+    purpose: str
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,19 +60,50 @@ def main(arguments: Sequence[str]) -> int:
     problems = before_compiling(settings, machine, allow_uncommitted=given.allow_uncommitted)
     if problems:
         return _refused(problems)
-    try:
-        template = compiled(given.config, settings, branch=branch)
-        problems = in_template(template, packaged(packaged_bytes(template, machine)), settings, machine)
-    except SettingsError as error:
-        problems = [str(error)]
-    if problems:
-        return _refused(problems)
-    name = template["metadata"]["name"]
-    print(f"{name}: fit to be deployed to namespace {settings.deployment.namespace}")
-    if given.check:
-        return 0
-    done = subprocess.run(_command(given.config, settings, branch), check=False, env=_environment(settings))
-    return done.returncode
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = deployments(given.config, settings, branch, folder=Path(folder))
+        names, problems = _checked(wanted, machine)
+        if problems:
+            return _refused(problems)
+        for name, one in zip(names, wanted, strict=True):
+            print(f"{name}: fit to be deployed to namespace {settings.deployment.namespace}, {one.purpose}", flush=True)
+        if given.check:
+            return 0
+        for one in wanted:
+            line = _command(one.config, one.settings, one.branch)
+            if code := subprocess.run(line, check=False, env=_environment(one.settings)).returncode:
+                return code
+    print(f'deployed; who submits sets [jobs] runner = "argo", template = "{names[0]}", template_small = "{names[1]}"')
+    return 0
+
+
+def deployments(config: Path, settings: Settings, branch: Sequence[str], *, folder: Path) -> list[Deployment]:
+    """The two deployments of a branch: for any file, and for small ones, whose settings are written to the folder."""
+    import tomli_w
+
+    small = settings.model_copy(update={"deployment": settings.deployment.for_small()})
+    path = folder / f"{SMALL}.toml"
+    path.write_text(tomli_w.dumps(small.model_dump(mode="json")), "utf-8")
+    # `--production`, or `--branch NAME`.
+    own = [*branch[:1], f"{branch[1]}_{SMALL}"] if branch[1:] else [*branch, "--branch", SMALL]
+    megabytes = LARGE_BYTES // 10**6
+    return [
+        Deployment(config, settings, tuple(branch), "for all files"),
+        Deployment(path, small, tuple(own), f"for files up to {megabytes} MB"),
+    ]
+
+
+def _checked(wanted: Sequence[Deployment], machine: Machine) -> tuple[list[str], list[str]]:
+    """The templates' names, and what is wrong with them, each thing once."""
+    names, problems = [], []
+    for one in wanted:
+        try:
+            template = compiled(one.config, one.settings, branch=one.branch)
+            names.append(template["metadata"]["name"])
+            problems += in_template(template, packaged(packaged_bytes(template, machine)), one.settings, machine)
+        except SettingsError as error:
+            problems.append(str(error))
+    return names, list(dict.fromkeys(problems))
 
 
 def compiled(config: Path, settings: Settings, *, branch: Sequence[str]) -> dict[str, Any]:

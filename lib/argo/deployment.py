@@ -29,6 +29,15 @@ class StepSettings(_Section):
     timeout_minutes: Annotated[int, Field(strict=True, ge=1)]
 
 
+class SmallSettings(_Section):
+    """What the second deployment has otherwise, which takes small files."""
+
+    parallel_batches: Annotated[int, Field(strict=True, ge=1, le=METAFLOW_SPLITS)]
+    priority: Annotated[int, Field(strict=True)]
+    priority_class: Name
+    steps: dict[str, dict[str, Any]]
+
+
 class DeploymentSettings(_Section):
     """The deployment; the meaning of each key stands in config/default.toml."""
 
@@ -42,15 +51,25 @@ class DeploymentSettings(_Section):
     node_selector: dict[str, str]
     parallel_batches: Annotated[int, Field(strict=True, ge=1, le=METAFLOW_SPLITS)]
     priority: Annotated[int, Field(strict=True)]
+    priority_class: Name
     timeout_hours: Annotated[int, Field(strict=True, ge=1)]
     each_step: StepSettings
     steps: dict[str, dict[str, Any]]
+    small: SmallSettings
 
     @model_validator(mode="after")
     def _steps_are_valid(self) -> "DeploymentSettings":
-        for name in self.steps:
-            self.of_step(name)
+        for given in (self, self.for_small()):
+            for name in given.steps:
+                given.of_step(name)
         return self
+
+    def for_small(self) -> "DeploymentSettings":
+        """The second deployment's settings: these, and over them what `small` says."""
+        over = self.small
+        steps = {name: self.steps.get(name, {}) | over.steps.get(name, {}) for name in self.steps | over.steps}
+        given = {name: getattr(over, name) for name in ("parallel_batches", "priority", "priority_class")}
+        return self.model_copy(update={**given, "steps": steps})
 
     def of_step(self, name: str) -> StepSettings:
         """What a step gets: `each_step`, and over it what its own section says."""

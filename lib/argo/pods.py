@@ -13,8 +13,8 @@ from typing import Any
 from metaflow import FlowMutator, Parameter, project
 from metaflow.metaflow_config import S3_ENDPOINT_URL
 
+from lib.argo import exithandler, podpriority
 from lib.argo.deployment import USER_ID
-from lib.argo.exithandler import install
 from lib.errors import SettingsError
 from lib.processes import cores
 from lib.refusing import Refused, one_line_errors
@@ -78,7 +78,8 @@ class _FromSettings(FlowMutator):
         deployment = given.deployment
         variables = _variables(deployment.environment)
         if POD_VARIABLE not in os.environ:
-            install(given, variables=variables, security=_camel_case(SECURITY))
+            exithandler.install(given, variables=variables, security=_camel_case(SECURITY))
+            podpriority.install(deployment.priority_class)
         steps = dict(mutable_flow.steps)
         unknown = sorted({*deployment.steps} - {*steps})
         if unknown:

@@ -20,6 +20,8 @@ S3_SECONDS = 5
 # Argo makes the names of pods and labels from a template's; Metaflow shortens longer ones.
 NAME_LENGTH = 45
 DATABASE_VARIABLE = "SHELFSORT_DATABASE_URL"
+# What only deploying needs, by name on PyPI: see requirements-deploy.txt.
+PACKAGES = {"kubernetes": "kubernetes", "tomli-w": "tomli_w"}
 # What travels to the pods.
 TRAVELLING = ("flows", "lib", "config")
 _PINNED = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
@@ -47,7 +49,7 @@ def before_compiling(settings: Settings, machine: Machine, *, allow_uncommitted:
         *_model(settings, machine),
         *(f"settings: {where}; keep it in a Kubernetes secret" for where in secrets_in_settings(settings, machine)),
         *([] if allow_uncommitted else _uncommitted(machine.root)),
-        *_kubernetes(),
+        *_packages(),
     ]
 
 
@@ -203,9 +205,10 @@ def _uncommitted(root: Path) -> Iterator[str]:
         yield f"{told[0][3:]}{more}: not committed; commit what is to be deployed, or --allow-uncommitted"
 
 
-def _kubernetes() -> Iterator[str]:
-    if find_spec("kubernetes") is None:
-        yield "the Python package kubernetes is missing; pip install -r requirements-deploy.txt"
+def _packages() -> Iterator[str]:
+    for name, package in PACKAGES.items():
+        if find_spec(package) is None:
+            yield f"the Python package {name} is missing; pip install -r requirements-deploy.txt"
 
 
 def _way_out(where: str) -> str:

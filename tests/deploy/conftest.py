@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lib.argo.preflight import Machine
-from lib.deploy import compiled, packaged_bytes
+from lib.deploy import compiled, deployments, packaged_bytes
 from lib.importjobs.job import ImportJob
 from lib.settings import ROOT, Settings, parse, settings_of
 from tests import services
@@ -100,6 +100,18 @@ def deployment(_deployer: Deployer, config: Path) -> Deployment:
     return Deployment(template, package, config, settings, _deployer.machine)
 
 
+@pytest.fixture(scope="session")
+def small_deployment(_deployer: Deployer, config: Path, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """The production deployment for small files."""
+    settings = settings_of(parse(config.read_text("utf-8")))
+    _, small = deployments(config, settings, ["--production"], folder=tmp_path_factory.mktemp("small"))
+    with pytest.MonkeyPatch.context() as patch:
+        _deployer.put_on(patch)
+        template = compiled(small.config, small.settings, branch=small.branch)
+        package = packaged_bytes(template, _deployer.machine)
+    return Deployment(template, package, small.config, small.settings, _deployer.machine)
+
+
 # A deployment to be walked: each try costs seconds here, so there are few.
 WALKED = f"""
 [deployment]
@@ -117,8 +129,16 @@ load_catalog = {{ retries = 2 }}
 
 
 @pytest.fixture(scope="session")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The settings of the deployments to be walked."""
+    path = tmp_path_factory.mktemp("walked") / "walked.toml"
+    path.write_text(WALKED, "utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
 def imports(
-    _deployer: Deployer, _postgres: str, s3: S3Server, tmp_path_factory: pytest.TempPathFactory
+    _deployer: Deployer, _postgres: str, s3: S3Server, walked: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Imports]:
     """A deployment whose imports are walked; skips where this machine gives pods no file system of their own."""
     import psycopg
@@ -130,13 +150,11 @@ def imports(
     place = str(url.query["host"])
     with psycopg.connect(host=place, user=url.username, dbname=url.database, autocommit=True) as server:
         server.execute("create database walked")
-    config = tmp_path_factory.mktemp("walked") / "walked.toml"
-    config.write_text(WALKED, "utf-8")
     settings = settings_of(parse(WALKED))
     database = DatabaseProxy(f"{place}/.s.PGSQL.5432")
     with pytest.MonkeyPatch.context() as patch:
         _deployer.put_on(patch)
-        template = compiled(config, settings, branch=["--branch", "walked"])
+        template = compiled(walked, settings, branch=["--branch", "walked"])
     with s3_proxy(s3.endpoint) as proxy:
         cluster = walk.Cluster(
             folder=tmp_path_factory.mktemp("pods"),
@@ -157,6 +175,18 @@ def imports(
         straight = url.set(database="walked").render_as_string(hide_password=False)
         yield Imports(template, cluster, f"s3://{BUCKET}/results", straight, s3.environment, proxy, database)
     database.close()
+
+
+@pytest.fixture(scope="session")
+def small_imports(
+    imports: Imports, _deployer: Deployer, walked: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Imports:
+    """The same, of the deployment for small files."""
+    settings = settings_of(parse(WALKED))
+    _, small = deployments(walked, settings, ["--branch", "walked"], folder=tmp_path_factory.mktemp("small"))
+    with pytest.MonkeyPatch.context() as patch:
+        _deployer.put_on(patch)
+        return replace(imports, template=compiled(small.config, small.settings, branch=small.branch))
 
 
 THREE = "[batches]\ncount = 3\n"

@@ -74,17 +74,58 @@ def test_the_network_policy_holds_for_the_pods_and_lets_nothing_in(deployment: D
     assert all("169.254.169.254/32" in block["except"] for block in blocks)
 
 
-def test_the_quota_has_room_for_two_imports_at_their_widest(production: DeploymentSettings) -> None:
-    hard = of_kind("quota.yaml", "ResourceQuota")["shelfsort"]["spec"]["hard"]
-    batch = production.of_step("categorize")
-    width = 2 * production.parallel_batches
-    assert int(hard["pods"]) >= width
-    assert int(hard["limits.cpu"]) >= width * batch.cpu
-    assert int(hard["limits.memory"].removesuffix("Gi")) * 2**30 >= width * batch.memory * 10**6
-    assert int(hard["requests.ephemeral-storage"].removesuffix("Gi")) * 2**30 >= width * batch.disk * 10**6
+def hard(name: str) -> dict[str, float]:
+    """What a quota allows, in pods, cores and bytes."""
+    found = of_kind("quota.yaml", "ResourceQuota")[name]["spec"]["hard"]
+    return {
+        key: float(value.removesuffix("Gi")) * (2**30 if value.endswith("Gi") else 1) for key, value in found.items()
+    }
+
+
+def width(deployment: DeploymentSettings) -> dict[str, float]:
+    """What an import takes at its widest."""
+    batch, pods = deployment.of_step("categorize"), deployment.parallel_batches
+    own = {"pods": pods, "cpu": pods * batch.cpu, "memory": pods * batch.memory * 1e6}
+    return own | {"ephemeral-storage": pods * batch.disk * 1e6}
+
+
+@pytest.mark.parametrize(("quota", "imports"), [("shelfsort", 2), ("shelfsort-small", 10)])
+def test_the_quotas_have_room_for_several_imports_at_their_widest(
+    production: DeploymentSettings, quota: str, imports: int
+) -> None:
+    one = width(production if quota == "shelfsort" else production.for_small())
+    allowed = hard(quota)
+    assert allowed["pods"] >= imports * one["pods"]
+    for kind in ("cpu", "memory"):
+        assert allowed[f"limits.{kind}"] == allowed[f"requests.{kind}"] >= imports * one[kind]
+    both = 2 * width(production)["ephemeral-storage"] + 10 * width(production.for_small())["ephemeral-storage"]
+    assert hard("shelfsort-disk")["requests.ephemeral-storage"] >= both
     # Without them a quota refuses the containers that Argo puts beside each step.
     (limits,) = of_kind("quota.yaml", "LimitRange")["shelfsort"]["spec"]["limits"]
     assert {*limits["defaultRequest"]} >= {"cpu", "memory"} <= {*limits["default"]}
+
+
+def test_the_pods_of_small_files_count_against_a_quota_of_their_own(production: DeploymentSettings) -> None:
+    (priority,) = of_kind("quota.yaml", "PriorityClass").values()
+    assert priority["metadata"]["name"] == production.small.priority_class
+    assert priority["preemptionPolicy"] == "Never"
+    quotas = of_kind("quota.yaml", "ResourceQuota")
+    scopes = {name: quota["spec"].get("scopeSelector", {}).get("matchExpressions") for name, quota in quotas.items()}
+    scope = {"scopeName": "PriorityClass", "values": [production.small.priority_class]}
+    assert scopes == {
+        "shelfsort": [{**scope, "operator": "NotIn"}],
+        "shelfsort-small": [{**scope, "operator": "In"}],
+        "shelfsort-disk": None,
+    }
+    # Kubernetes refuses a quota by class that counts anything else.
+    for name in ("shelfsort", "shelfsort-small"):
+        kinds = {f"{part}.{kind}" for part in ("requests", "limits") for kind in ("cpu", "memory")}
+        assert {*quotas[name]["spec"]["hard"]} == {"pods", *kinds}
+
+
+def test_workflows_wait_for_the_quotas_and_not_for_argos_limit_of_workflows() -> None:
+    (patch,) = documents("workflow-defaults.yaml")
+    assert int(patch["data"]["namespaceParallelism"]) >= hard("shelfsort")["pods"] + hard("shelfsort-small")["pods"]
 
 
 def test_argo_knows_every_field_of_the_workflow_defaults() -> None:

@@ -173,9 +173,9 @@ def deployer_has_content(deployer: Machine) -> None:
 
 
 def test_a_missing_kubernetes_package_is_refused(deployer: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "find_spec", lambda name: None)
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None if name == "kubernetes" else name)
     (problem,) = problems(settings(), deployer)
-    assert problem.endswith("pip install -r requirements-deploy.txt")
+    assert problem == "the Python package kubernetes is missing; pip install -r requirements-deploy.txt"
 
 
 def _variable(template: Any, name: str, value: str) -> None:
@@ -261,7 +261,10 @@ def test_a_branch_that_is_fit_is_said_to_be(
     monkeypatch.setattr(deploy, "machine_from", lambda environment: deployer)
     monkeypatch.setattr(deploy, "in_template", lambda *given: [])  # where these tests run, the remote may have a token
     assert deploy.main(["--config", str(config), "--branch", "try", "--check", "--allow-uncommitted"]) == 0
-    assert capsys.readouterr().out == "shelfsort.test.try.categorizeflow: fit to be deployed to namespace shelfsort\n"
+    assert capsys.readouterr().out.splitlines() == [
+        "shelfsort.test.try.categorizeflow: fit to be deployed to namespace shelfsort, for all files",
+        "shelfsort.test.try_small.categorizeflow: fit to be deployed to namespace shelfsort, for files up to 10 MB",
+    ]
 
 
 @pytest.mark.parametrize(

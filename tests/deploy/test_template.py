@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.deploy.argo_schema import violations, without_nulls
 from tests.deploy.conftest import IMAGE, Deployment
 
 GOLDEN = Path(__file__).with_name("template.json")
+GOLDEN_SMALL = Path(__file__).with_name("template_small.json")
 CRDS = sorted((ROOT.parent / "shared" / "data" / "argo").glob("*.yaml.gz"))
 
 
@@ -61,8 +63,43 @@ def test_the_production_template_is_the_one_that_was_read_and_approved(
     assert found == GOLDEN.read_text("utf-8")
 
 
-def test_argo_knows_every_field_of_the_template(deployment: Deployment) -> None:
-    assert violations(deployment.template) == []
+def test_the_template_for_small_files_is_the_one_that_was_read_and_approved(
+    deployment: Deployment, small_deployment: Deployment, request: pytest.FixtureRequest
+) -> None:
+    """What it has otherwise than the other, by the path of each value."""
+    first, second = (dict(_flat(normalized(one.template))) for one in (deployment, small_deployment))
+    changed = {path: [first.get(path), second.get(path)] for path in first | second}
+    found = json.dumps({path: pair for path, pair in changed.items() if pair[0] != pair[1]}, indent=1) + "\n"
+    if request.config.getoption("--update-golden"):
+        GOLDEN_SMALL.write_text(found, "utf-8")
+    assert found == GOLDEN_SMALL.read_text("utf-8")
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, member in members:
+        yield from _flat(member, f"{path}/{key}")
+    if not members:
+        yield path, value
+
+
+def test_small_files_have_a_name_priority_and_pods_of_their_own_and_no_fan_out(
+    deployment: Deployment, small_deployment: Deployment
+) -> None:
+    first, small = deployment.template, small_deployment.template
+    assert (first["metadata"]["name"], small["metadata"]["name"]) == (
+        "shelfsort.prod.categorizeflow",
+        "shelfsort.prod.small.categorizeflow",
+    )
+    assert small["spec"]["priority"] > first["spec"]["priority"]
+    assert (first["spec"]["parallelism"], small["spec"]["parallelism"]) == (20, 1)
+    assert "podPriorityClassName" not in first["spec"]
+    assert small["spec"]["podPriorityClassName"] == "shelfsort-small"
+
+
+@pytest.mark.parametrize("which", ["deployment", "small_deployment"])
+def test_argo_knows_every_field_of_the_template(which: str, request: pytest.FixtureRequest) -> None:
+    assert violations(request.getfixturevalue(which).template) == []
 
 
 @pytest.mark.parametrize(
@@ -81,8 +118,11 @@ def test_what_argo_would_not_take_is_found(deployment: Deployment, spoil: Any, s
 
 @pytest.mark.skipif(not CRDS, reason="the schemas of two Argo versions lie outside this repository")
 @pytest.mark.parametrize("path", CRDS, ids=lambda path: path.name)
-def test_two_versions_of_argo_would_install_the_template(deployment: Deployment, path: Path) -> None:
+def test_two_versions_of_argo_would_install_the_templates(
+    deployment: Deployment, small_deployment: Deployment, path: Path
+) -> None:
     schema = crd_schema.schema_of(path)
+    assert list(crd_schema.violations(schema, without_nulls(small_deployment.template))) == []
     assert list(crd_schema.violations(schema, without_nulls(deployment.template))) == []
     spoiled = copy.deepcopy(deployment.template)
     spoiled["spec"]["paralelism"] = 5

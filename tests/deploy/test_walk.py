@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from lib.batching import batch_count
 from lib.importjobs.job import ImportJob, Status
 from tests.deploy.cluster import Imports, Outcome, differences
 from tests.deploy.walk import Workflow
+from tests.flow.running import SAMPLE
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +59,19 @@ def test_pods_leave_nothing_of_the_job_on_their_own_disks(
     _, workflow = undisturbed
     left = [path for pod in workflow.pods for path in (pod.folder / "tmp").rglob("*") if path.is_file()]
     assert {path.name for path in left} == {"mf-input-paths"}
+
+
+def test_the_deployment_for_small_files_makes_one_batch_of_what_the_other_would_fan_out(
+    imports: Imports, small_imports: Imports, undisturbed: tuple[ImportJob, Workflow]
+) -> None:
+    config = "[batches]\nrows_at_least = 100\n"
+    assert (
+        batch_count(502, cores=imports.template["spec"]["parallelism"], settings=imports.settings(config).batches) == 3
+    )
+    job = small_imports.submit(SAMPLE, config=config)
+    workflow = small_imports.walk(job)
+    ran = [pod.template for pod in workflow.pods]
+    assert ran == ["start", "categorize", "join", "load-catalog", "end"], workflow.log()
+    assert small_imports.job(job.id).status == Status.SUCCEEDED
+    found = differences(small_imports.outcome(job.id), small_imports.outcome(undisturbed[0].id))
+    assert found == ["report.batches"]
