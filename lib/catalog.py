@@ -90,7 +90,17 @@ def reviewed_names(
         return customer, {}  # made when there is something to import
     target = target_of(output, url=url)
     where = database.shown(target)
-    with database.errors(where, url=target), database.engine(target).begin() as connection:
+    # Another's import may be writing for minutes, and this job has its own work to do meanwhile.
+    engine = database.engine(target, wait=database.IMPORT_WAIT_SECONDS, only_reads=True)
+    with database.errors(where, url=target):
+        database.check_writable(target)
+        return _reviewed_names(engine, where=where, customer=customer, job_id=job_id, across_customers=across_customers)
+
+
+def _reviewed_names(
+    engine: sa.Engine, *, where: str, customer: str, job_id: str, across_customers: bool
+) -> tuple[str, ReviewedNames]:
+    with engine.begin() as connection:
         if not migrations.is_there(connection, migrations.CATALOG, where=where):
             return customer, {}
         if not customer:

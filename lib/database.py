@@ -67,10 +67,11 @@ def shown(url: sa.URL) -> str:
     return url.difference_update_query(SECRET_OPTIONS).render_as_string(hide_password=True)
 
 
-def engine(url: sa.URL, *, wait: float | None = None) -> sa.Engine:
+def engine(url: sa.URL, *, wait: float | None = None, only_reads: bool = False) -> sa.Engine:
     """Connections that are closed after use and, on SQLite, hold the only right to write from the start.
 
-    On SQLite they wait so many seconds for that right, WAIT_SECONDS if left out.
+    On SQLite they wait so many seconds for that right, WAIT_SECONDS if left out. With `only_reads` they do not ask for
+    it, and wait only while a writer puts its changes into the file: at the end of its transaction.
     """
     if url.get_backend_name() == "postgresql":
         connect = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
@@ -90,9 +91,23 @@ def engine(url: sa.URL, *, wait: float | None = None) -> sa.Engine:
 
     @sa.event.listens_for(made, "begin")
     def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
     return made
+
+
+def check_writable(url: sa.URL) -> None:
+    """Refuse an SQLite file that may not be written to, without waiting for whoever is writing; see errors()."""
+    if url.get_backend_name() != "sqlite":
+        return  # a server's permissions are those of its tables
+    try:
+        with engine(url, wait=0).connect() as connection, connection.begin() as transaction:
+            # Only a change finds out, and this one is taken back.
+            connection.exec_driver_sql("PRAGMA user_version = 1")
+            transaction.rollback()
+    except sa.exc.OperationalError as error:
+        if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_BUSY":
+            raise
 
 
 def wait_for_turn(connection: sa.Connection, key: str, *, seconds: float | None = None) -> None:

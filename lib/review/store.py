@@ -90,7 +90,8 @@ def all_corrections(url: sa.URL) -> list[dict[str, Any]]:
     newest = sa.select(sa.func.max(corrections.c.id)).group_by(corrections.c.customer, corrections.c.name_key)
     columns = [corrections.c[name] for name in ("name", "brand", "customer_category", "category")]
     query = sa.select(*columns).where(corrections.c.id.in_(newest)).order_by(corrections.c.id)
-    with database.errors(where, url=url), database.engine(url).begin() as connection:
+    engine = database.engine(url, wait=database.IMPORT_WAIT_SECONDS, only_reads=True)
+    with database.errors(where, url=url), engine.begin() as connection:
         if not migrations.is_there(connection, migrations.CATALOG, where=where):
             return []
         return [dict(row) for row in connection.execute(query).mappings()]

@@ -13,9 +13,11 @@ import sqlalchemy as sa
 from lib import database
 from lib.catalog import CatalogJob, import_results, reviewed_names
 from lib.errors import CatalogError
+from lib.review.decided import name_key
+from lib.review.store import Decision, add_corrections, all_corrections
 from lib.storage import folder
 from tests import services
-from tests.catalogs import product, stream
+from tests.catalogs import product, put, stream
 
 SECRET = "hunter2"
 
@@ -172,6 +174,31 @@ def test_a_file_that_may_only_be_read(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "a.db").close()
     line = refusal(f"sqlite:///file:{tmp_path}/a.db?mode=ro&uri=true")
     assert line.endswith(": may not be written to; check its permissions: attempt to write a readonly database")
+
+
+def test_a_file_that_may_only_be_read_is_refused_before_the_work(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "a.db").close()
+    with pytest.raises(CatalogError, match="may not be written to; check its permissions"):
+        reviewed_names(folder("unused"), url=f"sqlite:///file:{tmp_path}/a.db?mode=ro&uri=true", customer="")
+
+
+def test_what_people_decided_is_read_while_another_import_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small job's first step must not wait for the transaction of a large one."""
+    for name in ("WAIT_SECONDS", "IMPORT_WAIT_SECONDS"):
+        monkeypatch.setattr(database, name, 0.1)
+    url = f"sqlite:///{tmp_path}/a.db"
+    put(url, [product("sku:1", "Oat drink")], customer="acme")
+    decision = Decision(name_key("Oat drink"), "milk", None, "Oat drink", None, None, "job-1", 2, "")
+    add_corrections(sa.make_url(url), [decision], customer="acme", job_id="job-1", who="ada")
+    with database.engine(sa.make_url(url)).connect() as other, other.begin() as large:
+        other.exec_driver_sql("UPDATE products SET name = 'another'")
+        other.exec_driver_sql("DELETE FROM corrections")
+        _, found = reviewed_names(folder("unused"), url=url, customer="acme")
+        assert [(key, one.category) for key, one in found.items()] == [("oat drink", "milk")]
+        assert len(all_corrections(sa.make_url(url))) == 1
+        large.rollback()
 
 
 def test_a_file_that_another_program_keeps_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
