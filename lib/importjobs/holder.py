@@ -114,6 +114,8 @@ class _Holder:
             asked = time.monotonic()
             try:
                 ours = self._store.renew(self._attempt)
+                if not ours and self._store.holds(self._attempt):
+                    return  # the last task has recorded its success, and draws its card
                 sure_until = asked + LEASE_SECONDS if ours else asked
             except CatalogError:
                 ours = asked + 2 * RENEW_SECONDS < sure_until  # the store may answer next time
