@@ -17,13 +17,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lib import settings as all_settings
-from lib.errors import AlreadyImported, JobError, SettingsError, StorageError
-from lib.importjobs.ends import finish, finished_report, home_of, without_the_dead
+from lib.errors import AlreadyImported, JobError, StorageError
+from lib.importjobs.ends import finish, finished_report, home_of, job_named, without_the_dead
 from lib.importjobs.job import ImportJob, Status, person
 from lib.importjobs.runners import JobRunner, runner_of
 from lib.importjobs.store import LEASE_SECONDS, JobStore, store_url
 from lib.importjobs.submitting import DryRun, take_in, try_out
-from lib.planning import valid_job_id
 from lib.processes import cores
 from lib.profiles import PROFILES, Profile, profile_of
 from lib.progress import Progress, ProgressReader
@@ -247,13 +246,7 @@ def _status(job: ImportJob, store: JobStore, reader: ProgressReader) -> JobStatu
 
 
 def _job(job_id: str, settings: Settings | None, output: str) -> tuple[JobStore, ImportJob]:
-    store = JobStore(store_url(settings or _defaults(), output))
-    if not job_id:
-        raise JobError("name a job by its UUID; `list` shows them")
-    try:
-        return store, store.get(valid_job_id(job_id))
-    except SettingsError:
-        raise JobError(f"{job_id!r} is not the UUID of a job; `list` shows them") from None
+    return job_named(job_id, settings=settings or _defaults(), output=output)
 
 
 def _profile(customer: str, profile: str, columns: str) -> Profile:

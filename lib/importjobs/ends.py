@@ -2,14 +2,28 @@
 
 from typing import Any
 
+from lib.errors import JobError, SettingsError
 from lib.importjobs.job import ImportJob, Status
 from lib.importjobs.runners import JobRunner
-from lib.importjobs.store import JobStore
+from lib.importjobs.store import JobStore, store_url
+from lib.planning import valid_job_id
 from lib.results import REPORT_FILE, read_report
+from lib.settings import Settings
 from lib.shards import SHARDS
 from lib.storage import Folder, folder
 
 GONE = "its run is gone: it was killed, or its machine went down"
+
+
+def job_named(job_id: str, *, settings: Settings, output: str) -> tuple[JobStore, ImportJob]:
+    """The job by what a person gives as its UUID, and the store that has it; JobError when there is none."""
+    store = JobStore(store_url(settings, output))
+    if not job_id:
+        raise JobError("name a job by its UUID; `list` shows them")
+    try:
+        return store, store.get(valid_job_id(job_id))
+    except SettingsError:
+        raise JobError(f"{job_id!r} is not the UUID of a job; `list` shows them") from None
 
 
 def home_of(job: ImportJob) -> Folder:

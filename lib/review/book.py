@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_letters
 from typing import Any
 
 import python_calamine as calamine
@@ -87,19 +88,19 @@ class Refusals:
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._said: list[str] = []
+        self._said: list[tuple[int, str]] = []  # by row
 
     def add(self, cell: str, what: str) -> None:
         """A cell, and what is wrong with it and to be done."""
-        self._said.append(f"{cell}: {what}")
+        self._said.append((int(cell.lstrip(ascii_letters + "!")), f"{cell}: {what}"))
 
     def check(self) -> None:
         """Raise a SourceError with what was added, if anything was."""
         if self._said:
             count = len(self._said)
-            more = f"; and {count - REFUSALS_SHOWN} more" if count > REFUSALS_SHOWN else ""
-            what = "1 cell is refused" if count == 1 else f"{count} cells are refused"
-            said = "; ".join(self._said[:REFUSALS_SHOWN])
+            more = f"; and {count - REFUSALS_SHOWN:,} more" if count > REFUSALS_SHOWN else ""
+            what = "1 cell is refused" if count == 1 else f"{count:,} cells are refused"
+            said = "; ".join(text for _, text in sorted(self._said)[:REFUSALS_SHOWN])
             raise SourceError(f"{self._where}: {what} and nothing was applied: {said}{more}")
 
 
@@ -214,6 +215,16 @@ def is_review(path: Path) -> bool:
         return False
 
 
+def decisions_in(path: Path) -> int:
+    """How many categories are filled in, in a workbook of this kind; 0 where there is no such file or it is none."""
+    if not path.is_file() or not is_review(path):
+        return 0
+    try:
+        return sum(bool(row.category) for row in read_review(path))
+    except SourceError:
+        return 0
+
+
 def read_review(path: Path) -> Iterator[Filled]:
     """The rows of a filled workbook, whatever program has saved it; SourceError when it is none."""
     with _opened(path) as book:
@@ -246,6 +257,7 @@ def read_review(path: Path) -> Iterator[Filled]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
+        path.open("rb").close()  # calamine tells what the system says only in a text of its own
         book = calamine.load_workbook(str(path))
     except (calamine.CalamineError, OSError) as error:
         what = getattr(error, "strerror", None) or f"is no workbook ({error})"

@@ -15,15 +15,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.catalog import target_of
-from lib.errors import JobError, SourceError
-from lib.importjobs.ends import home_of
+from lib.errors import JobError, SourceError, StorageError
+from lib.importjobs.ends import home_of, job_named
 from lib.importjobs.job import ImportJob, Status, person
-from lib.importjobs.store import JobStore, store_url
 from lib.jobrows import row_groups
-from lib.planning import valid_job_id
 from lib.records import Outcome
 from lib.results import ROWS_FILE
-from lib.review.book import MOST_ROWS, SHEET, Choices, Refusals, ToReview, read_review, write_review
+from lib.review.book import (
+    MOST_ROWS,
+    SHEET,
+    Choices,
+    Filled,
+    Refusals,
+    ToReview,
+    decisions_in,
+    read_review,
+    write_review,
+)
 from lib.review.decided import name_key
 from lib.review.store import Corrected, Decision, add_corrections
 from lib.settings import Settings, restored, settings_of
@@ -49,9 +57,13 @@ def export_review(
     """Write a workbook of the job's names to review, those first that may move the carbon figure most; their number.
 
     With `everything` those that were categorized follow. Raises JobError for a job without results, StorageError when
-    the file cannot be written.
+    the file cannot be written or is a workbook that somebody has filled in.
     """
     job = _reviewable(job_id, settings, output)
+    if decisions := decisions_in(Path(path)):
+        raise StorageError(
+            f"{path}: somebody has filled in {decisions:,} of its categories; name another file, or remove this one"
+        )
     found: dict[str, tuple[bool, ToReview]] = {}
     for row in _rows(job, lambda rows: _to_review(rows, everything=everything)):
         to_review = row["outcome"] == Outcome.REVIEW
@@ -82,16 +94,7 @@ def import_review(
     """
     job = _reviewable(job_id, settings, output)
     refusals, choices = Refusals(str(path)), _choices(job, settings)
-    filled = []
-    for row in read_review(Path(path)):
-        if row.job_id != job.id:
-            refusals.add(f"{SHEET}!{row.row}", f"is of job {row.job_id or '(none)'}; import it with that job's UUID")
-        elif row.category:
-            line = _line(row.line)
-            if line is None:
-                refusals.add(f"{SHEET}!{row.row}", f"its line {str(row.line)[:40]!r} is no number; leave it as it was")
-            else:
-                filled.append(((row.sheet, line), row))
+    filled = list(_filled(path, job, refusals))
     lines = pa.array({line for (_, line), _ in filled}, pa.int64())
     found = _rows(job, lambda rows: pc.is_in(rows["line"], lines))
     rows = {(row["sheet"] or "", row["line"]): row for row in found}
@@ -121,8 +124,25 @@ def import_review(
     )
 
 
+def _filled(path: str | Path, job: ImportJob, refusals: Refusals) -> Iterator[tuple[tuple[str, int], Filled]]:
+    """The rows of a workbook of the job's whose category is filled in, each with the sheet and line of its product."""
+    rows = list(read_review(Path(path)))
+    owners = {row.job_id for row in rows}
+    if len(owners) == 1 and job.id not in owners:
+        raise SourceError(f"{path}: is the workbook of job {owners.pop() or '(none)'}; import it with that job's UUID")
+    for row in rows:
+        if row.job_id != job.id:
+            refusals.add(f"{SHEET}!{row.row}", f"is of job {row.job_id or '(none)'}; import it with that job's UUID")
+        elif row.category:
+            line = _line(row.line)
+            if line is None:
+                refusals.add(f"{SHEET}!{row.row}", f"its line {str(row.line)[:40]!r} is no number; leave it as it was")
+            else:
+                yield (row.sheet, line), row
+
+
 def _reviewable(job_id: str, settings: Settings, output: str) -> ImportJob:
-    job = JobStore(store_url(settings, output)).get(valid_job_id(job_id))
+    _, job = job_named(job_id, settings=settings, output=output)
     if job.status != Status.SUCCEEDED or not home_of(job).exists(ROWS_FILE):
         raise JobError(f"job {job.id} is {job.status} and has no results to review")
     return job
