@@ -52,11 +52,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--allow-uncommitted", action="store_true", help="deploy what is not committed, too")
     given = parser.parse_args(arguments)
     try:
-        settings = settings_of(parse(given.config.read_text("utf-8")))
-        branch = ["--production"] if given.production else ["--branch", given.branch or _git_branch()]
-    except (OSError, SettingsError) as error:
-        return _refused([f"{given.config}: {error}"])
-    machine = machine_from(os.environ)
+        settings = _settings(given.config)
+        branch = ["--production"] if given.production else ["--branch", _valid_branch(given.branch or _git_branch())]
+        machine = machine_from(os.environ)
+    except SettingsError as error:
+        return _refused([str(error)])
     problems = before_compiling(settings, machine, allow_uncommitted=given.allow_uncommitted)
     if problems:
         return _refused(problems)
@@ -116,8 +116,7 @@ def compiled(config: Path, settings: Settings, *, branch: Sequence[str]) -> dict
         command = [*_command(config, settings, branch), "--only-json", "--deployer-attribute-file", str(told)]
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=_environment(settings))
         if done.returncode or not told.exists():
-            said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            raise SettingsError(f"Metaflow cannot compile the flow: {' '.join(said[-4:])}")
+            raise SettingsError(f"Metaflow cannot compile the flow: {_last_said(done.stderr)}")
         template: dict[str, Any] = json.loads(told.read_text("utf-8"))["additional_info"]["workflow_template"]
     return template
 
@@ -151,7 +150,7 @@ def _command(config: Path, settings: Settings, branch: Sequence[str]) -> list[st
     }
     return [
         *(sys.executable, str(FLOW), "--config", "settings", str(config.resolve())),
-        *("--datastore", "s3", "--metadata", "service", *branch),
+        *("--datastore", "s3", "--metadata", "service", "--environment", "local", *branch),
         *("argo-workflows", "create", "--no-auto-emit-argo-events"),
         *(word for name, value in options.items() for word in (f"--{name}", str(value))),
     ]
@@ -163,11 +162,35 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {**skipped, **os.environ, "METAFLOW_KUBERNETES_NAMESPACE": settings.deployment.namespace}
 
 
+def _last_said(printed: str) -> str:
+    """What our own code or, at least, a failing command of Metaflow's said at its end, as one line."""
+    lines = [" ".join(line.split()) for line in printed.splitlines() if line.strip()]
+    ours = next((line for line in reversed(lines) if line.startswith("Shelfsort: ")), "")
+    # A traceback's last line names the error, and so does Metaflow's own.
+    return ours.removeprefix("Shelfsort: ") or " ".join(lines[-1:]) or "it says nothing"
+
+
+def _settings(path: Path) -> Settings:
+    try:
+        return settings_of(parse(path.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        said = getattr(error, "strerror", None) or "is not UTF-8"
+        raise SettingsError(f"{path}: {said}; give --config a TOML file") from None
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def _valid_branch(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]{1,100}", name):
+        raise SettingsError(f"--branch {name}: write up to 100 lower-case letters, digits and _")
+    return name
+
+
 def _git_branch() -> str:
     """The current git branch in the letters that Metaflow allows; SettingsError where there is none."""
     command = ["git", "-C", str(ROOT), "symbolic-ref", "--short", "HEAD"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    name = re.sub(r"[^a-z0-9_]+", "_", done.stdout.strip().lower())
+    name = re.sub(r"[^a-z0-9_]+", "_", done.stdout.strip().lower())[:100]
     if not name:
         raise SettingsError("there is no git branch to name the deployment after; give --branch NAME or --production")
     return name

@@ -6,17 +6,19 @@ what Metaflow made of them.
 
 import re
 import subprocess
-import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from lib.argo.reachable import is_this_machine, problems_of, s3_problem, service_problem
 from lib.argo.secretscan import secrets_in
+from lib.errors import SettingsError
 from lib.settings import ROOT, Settings
 
-S3_SECONDS = 5
 # Argo makes the names of pods and labels from a template's; Metaflow shortens longer ones.
 NAME_LENGTH = 45
 DATABASE_VARIABLE = "SHELFSORT_DATABASE_URL"
@@ -37,10 +39,12 @@ class Machine:
     service: str  # METAFLOW_SERVICE_URL
     environment: Mapping[str, str]
     root: Path = ROOT  # of the checkout
+    service_in_pods: str = ""  # METAFLOW_SERVICE_INTERNAL_URL; '' for the same
+    service_headers: Mapping[str, str] = field(default_factory=dict)  # METAFLOW_SERVICE_HEADERS
 
 
 def before_compiling(settings: Settings, machine: Machine, *, allow_uncommitted: bool = False) -> list[str]:
-    """The problems of the settings and of this machine; at most S3_SECONDS are spent on each thing that may hang."""
+    """The problems of the settings and of this machine; what may hang is given reachable.SECONDS."""
     return [
         *_image(settings.deployment.image),
         *_storage(settings, machine),
@@ -59,10 +63,7 @@ def in_template(
     """The problems of a compiled template and the names of the files in its code package."""
     name = template["metadata"]["name"]
     containers = [part["container"] for part in template["spec"]["templates"] if part.get("container")]
-    problems = [
-        f"the template has {where}; {_way_out(where)}"
-        for where in secrets_in(template, environment=machine.environment)
-    ]
+    problems = [*_leaks(secrets_in(template, environment=machine.environment))]
     if len(name) > NAME_LENGTH:
         problems.append(f"{name}: has {len(name)} characters and Argo takes {NAME_LENGTH}; give a shorter --branch")
     if not all(_PINNED.fullmatch(container["image"]) for container in containers):
@@ -100,55 +101,29 @@ def _storage(settings: Settings, machine: Machine) -> Iterator[str]:
     }
     if settings.model.startswith("s3://"):
         places["model"] = settings.model
-    asked = []
+    asked = {}
     for name, uri in places.items():
-        if not uri.startswith("s3://"):
+        if uri.startswith("s3://"):
+            asked[f"{name} {uri}"] = partial(s3_problem, uri, endpoint=machine.endpoint, needs_content=name == "model")
+        else:
             yield f"{name} is {uri!r}; pods can only reach s3://BUCKET/PREFIX, so set it to one"
-            continue
-        answer: list[str] = []
-        asking = threading.Thread(
-            target=_ask_s3, args=(uri, machine.endpoint, answer), kwargs={"needs_content": name == "model"}, daemon=True
-        )
-        asking.start()
-        asked.append((name, uri, answer, asking))
-    for name, uri, answer, asking in asked:
-        asking.join(S3_SECONDS)
-        problem = answer[0] if answer else f"no answer within {S3_SECONDS} seconds; check the network and the address"
-        if problem:
-            yield f"{name} {uri}: {problem}"
-
-
-def _ask_s3(uri: str, endpoint: str, answer: list[str], *, needs_content: bool) -> None:
-    """Append what is wrong with a prefix, or ''; may take longer than anybody waits."""
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    limits = Config(connect_timeout=S3_SECONDS - 2, read_timeout=S3_SECONDS - 2, retries={"total_max_attempts": 1})
-    try:
-        session = boto3.Session()
-        if session.get_credentials() is None:
-            answer.append("no credentials found; log in, or set AWS_PROFILE or AWS_ACCESS_KEY_ID")
-            return
-        client = session.client("s3", config=limits, **({"endpoint_url": endpoint} if endpoint else {}))
-        found = client.list_objects_v2(Bucket=bucket, Prefix=prefix.rstrip("/") + "/" if prefix else "", MaxKeys=1)
-        empty = needs_content and not found.get("KeyCount")
-        answer.append("there is no model; publish one with flows/train.py run --publish" if empty else "")
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        advice = "create the bucket" if code == "NoSuchBucket" else "check the credentials and their rights"
-        answer.append(f"S3 answered {code}; {advice}")
-    except (BotoCoreError, ValueError) as error:
-        answer.append(f"cannot be reached ({' '.join(str(error).split())}); check the address and the network")
+    yield from problems_of(asked)
 
 
 def _metadata(machine: Machine) -> Iterator[str]:
-    if machine.metadata != "service" or not machine.service:
-        yield (
-            f"Metaflow keeps metadata in {machine.metadata or 'nothing'!r}, which pods do not share; set "
-            "METAFLOW_DEFAULT_METADATA=service and METAFLOW_SERVICE_URL"
-        )
+    wanted = "set METAFLOW_DEFAULT_METADATA=service and METAFLOW_SERVICE_URL"
+    if machine.metadata != "service":
+        yield f"Metaflow keeps metadata in {machine.metadata or 'nothing'!r}, which pods do not share; {wanted}"
+    elif not machine.service:
+        yield f"Metaflow keeps metadata in a service, but its address is not set; {wanted}"
+    else:
+        ask = partial(service_problem, machine.service, headers=machine.service_headers)
+        yield from problems_of({f"METAFLOW_SERVICE_URL {machine.service}": ask})
+        if is_this_machine(urlsplit(machine.service_in_pods or machine.service).hostname or "?"):
+            yield (
+                f"Metaflow's service at {machine.service_in_pods or machine.service} is not where pods look; set "
+                "METAFLOW_SERVICE_INTERNAL_URL to its address within the cluster"
+            )
 
 
 def _database(settings: Settings) -> Iterator[str]:
@@ -172,7 +147,9 @@ def _database(settings: Settings) -> Iterator[str]:
     host = str(parsed.query.get("host", parsed.host or ""))
     if parsed.get_backend_name() == "sqlite":
         yield "database_url is a SQLite file, which pods do not share; use PostgreSQL"
-    elif host in ("", "localhost", "::1") or host.startswith(("127.", "/")):
+    elif parsed.get_backend_name() != "postgresql":
+        yield f"database_url is {parsed.get_backend_name()!r}; use PostgreSQL: postgresql+psycopg://USER@HOST/DATABASE"
+    elif is_this_machine(host):
         yield f"database_url names {host or 'no host'!r}, which pods cannot reach; name the database's own host"
 
 
@@ -211,25 +188,41 @@ def _packages() -> Iterator[str]:
             yield f"the Python package {name} is missing; pip install -r requirements-deploy.txt"
 
 
+def _leaks(found: Iterable[str]) -> Iterator[str]:
+    """A line for each secret in a template, however many of its pods have it."""
+    pods: dict[str, list[str]] = {}
+    for one in found:
+        pod, _, what = one.partition(" ")
+        # Metaflow gives a pod's container its template's name.
+        pods.setdefault(what.removeprefix(f"{pod} ").removeprefix("main "), []).append(pod)
+    for what, names in pods.items():
+        yield f"the template has {what}; {_way_out(what)} (in {', '.join(names)})"
+
+
 def _way_out(where: str) -> str:
     if "METAFLOW_SERVICE_HEADERS" in where:
         return (
             "put METAFLOW_SERVICE_HEADERS into a secret of deployment.secrets and set "
             "METAFLOW_ARGO_WORKFLOWS_ENV_VARS_TO_SKIP=METAFLOW_SERVICE_HEADERS"
         )
-    if "URL" in where and "METAFLOW_VERSION" in where:
+    if "repo_url" in where:
         return "take the token out of the git remote's URL (git remote set-url, and a credential helper)"
     return "keep it in a Kubernetes secret and name that in deployment.secrets"
 
 
 def machine_from(environment: Mapping[str, str]) -> Machine:
-    """This machine as Metaflow sees it."""
-    from metaflow import metaflow_config as config
-
+    """This machine as Metaflow sees it; SettingsError where Metaflow cannot read its own settings."""
+    try:
+        from metaflow import metaflow_config as config
+    except Exception as error:  # of any kind, while it is imported
+        said = " ".join(str(error).split())
+        raise SettingsError(f"Metaflow's own settings: {said}; see METAFLOW_HOME and METAFLOW_PROFILE") from None
     return Machine(
         datastore=config.DATASTORE_SYSROOT_S3 or "",
         endpoint=config.S3_ENDPOINT_URL or "",
         metadata=config.DEFAULT_METADATA or "",
         service=config.SERVICE_URL or "",
         environment=environment,
+        service_in_pods=config.SERVICE_INTERNAL_URL or "",
+        service_headers=config.SERVICE_HEADERS or {},
     )

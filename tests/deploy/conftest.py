@@ -1,8 +1,11 @@
 """A deployment compiled once for all tests here, through Metaflow, with its code package on a real S3 server."""
 
 import os
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +57,31 @@ class Deployer:
             patch.setenv(name, value)
 
 
+@contextmanager
+def metadata_service(status: int = 200) -> Iterator[str]:
+    """The address of what answers a ping as Metaflow's metadata service does, and nothing else."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/ping" else 404)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
 @pytest.fixture(scope="session")
-def _deployer(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Deployer:
+def _deployer(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployer]:
     """A machine that can deploy to a bucket of its own."""
     s3.client().create_bucket(Bucket=BUCKET)
-    service = "http://metaflow.example.com:8080"
+    in_pods = "http://metaflow.example.com:8080"
     datastore = f"s3://{BUCKET}/metaflow"
     environment = {
         **s3.environment,
@@ -67,9 +90,12 @@ def _deployer(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Deploye
         "METAFLOW_DATASTORE_SYSROOT_S3": datastore,
         "METAFLOW_S3_ENDPOINT_URL": s3.endpoint,
         "METAFLOW_DEFAULT_METADATA": "service",
-        "METAFLOW_SERVICE_URL": service,
+        "METAFLOW_SERVICE_INTERNAL_URL": in_pods,
     }
-    return Deployer(environment, Machine(datastore, s3.endpoint, "service", service, environment))
+    with metadata_service() as service:
+        environment["METAFLOW_SERVICE_URL"] = service
+        machine = Machine(datastore, s3.endpoint, "service", service, environment, service_in_pods=in_pods)
+        yield Deployer(environment, machine)
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from lib import deploy
-from lib.argo import preflight
+from lib.argo import preflight, reachable
 from lib.argo.preflight import Machine, before_compiling, in_template
 from lib.deploy import packaged
 from lib.settings import ROOT, Settings, parse, settings_of
-from tests.deploy.conftest import BUCKET, IMAGE, Deployment
+from tests.deploy.conftest import BUCKET, IMAGE, Deployment, metadata_service
 
 GOOD = f"""
 database_url = ""
@@ -74,6 +74,14 @@ SETTINGS_CASES = [
         "'/run/pg', which pods cannot",
     ),
     ("no URL", 'database_url = ""', 'database_url = "our database"', "database_url is no URL; write postgresql"),
+    (
+        "MySQL",
+        'database_url = ""',
+        'database_url = "mysql://me@db/x"',
+        "is 'mysql'; use PostgreSQL: postgresql+psycopg",
+    ),
+    ("no bucket", f"s3://{BUCKET}/results", "s3://", "'' is no bucket's name; write s3://BUCKET/PREFIX"),
+    ("a bad bucket", f"s3://{BUCKET}/results", "s3://Bad!/x", "'Bad!' is no bucket's name; write s3://BUCKET/PREFIX"),
     ("a password", 'database_url = ""', 'database_url = "postgresql://me:pw@db/x"', "keep it in a Kubernetes secret"),
     ("a model of this machine", 'database_url = ""', 'model = "/home/me/model"', "publish the model to s3:// or below"),
     ("a model that is not there", 'database_url = ""', 'model = "lib/models/none"', "does not travel with the code"),
@@ -101,7 +109,10 @@ MACHINE_CASES = [
     ("no datastore", {"datastore": ""}, "METAFLOW_DATASTORE_SYSROOT_S3 is ''; pods can only reach s3://"),
     ("a local datastore", {"datastore": "/data"}, "METAFLOW_DATASTORE_SYSROOT_S3 is '/data'"),
     ("local metadata", {"metadata": "local"}, "set METAFLOW_DEFAULT_METADATA=service and METAFLOW_SERVICE_URL"),
-    ("no metadata service", {"service": ""}, "set METAFLOW_DEFAULT_METADATA=service and METAFLOW_SERVICE_URL"),
+    ("no metadata service", {"service": ""}, "its address is not set; set METAFLOW_DEFAULT_METADATA=service and"),
+    ("a service that is no address", {"service": "metaflow:8080"}, "metaflow:8080: is no address; write http://HOST"),
+    ("nobody at the service", {"service": "http://127.0.0.1:9"}, "cannot be reached ("),
+    ("a service of this machine", {"service_in_pods": "http://localhost:8080"}, "set METAFLOW_SERVICE_INTERNAL_URL to"),
 ]
 
 
@@ -117,11 +128,32 @@ def test_s3_that_nobody_serves_is_refused(deployer: Machine) -> None:
         port = free.getsockname()[1]
     found = problems(settings(), replace(deployer, endpoint=f"http://127.0.0.1:{port}"))
     assert len(found) == 2  # the datastore and the output
-    assert all("cannot be reached" in problem and "check the address" in problem for problem in found)
+    assert all("(METAFLOW_S3_ENDPOINT_URL) cannot be reached; check the address" in problem for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("minio:9000", "minio:9000 (METAFLOW_S3_ENDPOINT_URL) cannot be reached; check the address"),
+        ("http://no-such-host.invalid:9000", "(METAFLOW_S3_ENDPOINT_URL) cannot be reached; check the address"),
+    ],
+)
+def test_an_address_that_is_none_is_named_with_its_variable(deployer: Machine, endpoint: str, said: str) -> None:
+    # Where there is a proxy for the internet, that is what answers instead.
+    found = problems(settings(), replace(deployer, endpoint=endpoint))
+    assert len(found) == 2
+    assert all(said in problem or "what answers there is no S3" in problem for problem in found)
+
+
+def test_what_answers_but_is_no_s3_is_refused(deployer: Machine) -> None:
+    with metadata_service() as other:
+        found = problems(settings(), replace(deployer, endpoint=other))
+    assert len(found) == 2
+    assert all("what answers there is no S3 (404); check METAFLOW_S3_ENDPOINT_URL" in problem for problem in found)
 
 
 def test_s3_that_never_answers_is_given_up_on(deployer: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "S3_SECONDS", 3)
+    monkeypatch.setattr(reachable, "SECONDS", 3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         found = problems(settings(), replace(deployer, endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}"))
     assert len(found) == 2
@@ -133,6 +165,31 @@ def test_no_credentials_for_s3_are_refused(deployer: Machine, monkeypatch: pytes
     found = problems(settings(), deployer)
     assert len(found) == 2
     assert all("no credentials found; log in, or set AWS_PROFILE" in problem for problem in found)
+
+
+def test_half_of_the_credentials_or_an_unknown_profile_are_refused(
+    deployer: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    found = problems(settings(), deployer)
+    assert len(found) == 2
+    assert all("missing: AWS_SECRET_ACCESS_KEY; log in, or set AWS_PROFILE" in problem for problem in found)
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    found = problems(settings(), deployer)
+    assert all("(nobody) could not be found; log in, or set AWS_PROFILE" in problem for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (403, "it answered 403; set METAFLOW_SERVICE_HEADERS with its key"),
+        (404, "is no metadata service of Metaflow's"),
+    ],
+)
+def test_a_metadata_service_that_refuses_is_refused(deployer: Machine, status: int, said: str) -> None:
+    with metadata_service(status) as service:
+        (problem,) = problems(settings(), replace(deployer, service=service))
+    assert said in problem
 
 
 def test_wrong_credentials_for_s3_are_refused(deployer: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +320,7 @@ def test_a_branch_that_is_fit_is_said_to_be(
     assert deploy.main(["--config", str(config), "--branch", "try", "--check", "--allow-uncommitted"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "shelfsort.test.try.categorizeflow: fit to be deployed to namespace shelfsort, for all files",
-        "shelfsort.test.try_small.categorizeflow: fit to be deployed to namespace shelfsort, for files up to 10 MB",
+        "shelfsort.test.trysmall.categorizeflow: fit to be deployed to namespace shelfsort, for files up to 10 MB",
     ]
 
 
@@ -273,6 +330,21 @@ def test_a_branch_that_is_fit_is_said_to_be(
         ('[deployment]\nimages = "x"\n', "deployment.images: there is no such key"),
         ("[deployment.steps]\nstart = { cpus = 2 }\n", "steps.start.cpus: there is no such key"),
         ("[deployment.each_step]\nretries = 9\n", "deployment.each_step.retries"),
+        (
+            '[deployment]\nnamespace = "Shelf_Sort"\n',
+            "deployment: namespace must be 1 to 63 lower-case letters, digits",
+        ),
+        ('[deployment]\nnamespace = ""\n', "deployment: namespace must be 1 to 63 lower-case letters, digits"),
+        ('[deployment]\nservice_account = "A B"\n', "deployment: service_account must be a name in Kubernetes"),
+        (
+            '[deployment.small]\npriority_class = "A B"\n',
+            "deployment.small: priority_class must be a name in Kubernetes",
+        ),
+        ("[deployment.small]\npriorty = 1\n", "deployment.small.priorty: there is no such key"),
+        ("[deployment.small.steps]\nstart = { cpus = 2 }\n", "steps.start.cpus: there is no such key"),
+        ('[deployment]\nnode_selector = { "a b" = "c" }\n', "deployment: node_selector must have labels of nodes"),
+        ('[deployment]\nenvironment = { path = "x" }\n', "deployment: environment must have names of variables"),
+        ("[deployment\n", "mine.toml: not valid TOML"),
     ],
 )
 def test_mistakes_in_the_settings_are_told_before_anything_else(
@@ -283,6 +355,37 @@ def test_mistakes_in_the_settings_are_told_before_anything_else(
     assert deploy.main(["--config", str(path), "--production"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
+
+
+def test_a_secret_in_the_place_of_its_name_is_refused_without_being_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[deployment]\nsecrets = ["ghp_abcdefghijklmnopqrstuvwxyz0123"]\n')
+    assert deploy.main(["--config", str(path), "--production"]) == 1
+    said = capsys.readouterr().err
+    assert said.endswith("deployment: secrets must hold the names of Kubernetes secrets, and never what is in them\n")
+    assert "ghp_" not in said
+
+
+def test_a_file_of_settings_that_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "latin.toml").write_bytes(b"\xff\xfe")
+    said = {}
+    for name in ("none.toml", "", "latin.toml"):
+        assert deploy.main(["--config", str(tmp_path / name), "--production"]) == 1
+        (said[name],) = capsys.readouterr().err.splitlines()
+    assert said["none.toml"].endswith("none.toml: No such file or directory; give --config a TOML file")
+    assert said[""].endswith(": Is a directory; give --config a TOML file")
+    assert said["latin.toml"].endswith("latin.toml: is not UTF-8; give --config a TOML file")
+
+
+@pytest.mark.parametrize("branch", ["a/b", "A", "n" * 101])
+def test_a_branch_that_metaflow_does_not_take_is_refused_before_anything_else(
+    branch: str, capsys: pytest.CaptureFixture[str], config: Path
+) -> None:
+    assert deploy.main(["--config", str(config), "--branch", branch]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("write up to 100 lower-case letters, digits and _")
 
 
 def test_a_step_that_the_flow_does_not_have_is_refused(
