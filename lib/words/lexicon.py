@@ -47,6 +47,8 @@ _ENDINGS = {
     "sv": ("arna", "erna", "orna", "en", "et", "ar", "er", "or", "na", "n", "t", "a", "s", "or>a", "ade>ad"),
 }
 _WORD = re.compile(r"[^\W_]+")
+# A year says that something has a vintage, whichever it is: most often wine, now and then a calendar.
+_YEAR, VINTAGE = re.compile(r"19[5-9]\d|20[0-4]\d"), "vintage"
 # Words remembered before they are forgotten all at once.
 REMEMBERED = 200_000
 
@@ -83,7 +85,7 @@ class Lexicon:
         terms = _plain([entry.term for entry in rows])
         meanings = _plain([entry.english for entry in rows])
         found: dict[str, Meanings] = {}
-        own = set(english)
+        own = {word for word in english if not _YEAR.fullmatch(word)}
         # Words without accents first: `skal` (peel) is what is meant by skal, not `skål` (bowl).
         for entry, words, meaning in sorted(zip(rows, terms, meanings, strict=True), key=lambda row: _accented(row[0])):
             if not 0 < len(words) <= LONGEST_PHRASE or "," in words:
@@ -144,6 +146,8 @@ class Lexicon:
         said = dict.fromkeys(
             word for language in winners for gloss in _speaking(read[language][2]) for word in gloss.split()
         )
+        if any(_YEAR.fullmatch(word) for word in words):
+            said[VINTAGE] = None
         return " ".join(word for word in said if word not in words)
 
     def _read(self, words: list[str], spelled: list[str]) -> dict[str, Reading]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Container, Iterator
 
-# Shorter words are near too many others.
-FEWEST_LETTERS = 5
+# Shorter words are near too many others: the longer of two has so many (`Croma` is no `crema`, `yogrt` is yogurt).
+FEWEST_LETTERS = 6
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -13,10 +13,10 @@ def meant_by(word: str, known: Container[str]) -> str | None:
     Swapped letters are likelier meant than a changed one, and that than one too many or too few. The first letter is
     mostly right.
     """
-    if len(word) < FEWEST_LETTERS or not word.isalpha():
+    if len(word) < FEWEST_LETTERS - 1 or not word.isalpha():
         return None
     for candidates in (_swapped(word), _changed(word), _longer_or_shorter(word)):
-        found = {candidate for candidate in candidates if candidate in known}
+        found = {one for one in candidates if one in known and max(len(one), len(word)) >= FEWEST_LETTERS}
         if found:
             return found.pop() if len(found) == 1 else None
     return None

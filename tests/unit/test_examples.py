@@ -14,6 +14,7 @@ from lib.learning import examples, labelled, trainingdata, usda
 from lib.learning.examples import COLUMNS, Labelled, carbon_examples, file_examples, parents_of
 from lib.learning.trainingdata import CORRECTION_WEIGHT, TrainingFiles, examples_of
 from lib.learning.variants import mistyped, scented
+from lib.learning.written import Written
 from lib.words.lexicon_entries import Entry
 
 PRODUCTS = "title,kind,aisle,maker\nRye loaf,Bread,Bakery,Baker\nMilk 1 l,Milk,,Dairy\n,Tea,,\nMint tea,,Drinks,\n"
@@ -131,6 +132,7 @@ def carbon(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Any]:
     monkeypatch.setattr(usda, "read_foods", lambda: None)
     monkeypatch.setattr(labelled, "carbon_names", names)
     monkeypatch.setattr(examples, "read_entries", lambda: ENTRIES)
+    monkeypatch.setattr(examples, "read_written", list)
     return lambda seed: carbon_examples(seed=seed)
 
 
@@ -146,6 +148,21 @@ def test_the_built_in_examples_are_names_terms_and_variants(carbon: Callable[[in
     assert "lätt" not in found["name"].tolist()
     # 420 names and 2 terms, and of about a quarter of them a variant.
     assert 422 + 70 < (found["split"] == "train").sum() < 422 + 140
+
+
+def test_written_names_are_learned_twice_but_for_those_that_judge(
+    carbon: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = carbon(0)
+    monkeypatch.setattr(examples, "VARIANTS", 0.0)
+    rows = [Written("Trocadero 33cl", "soft-drinks", False), Written("Iron Bru", "soft-drinks", True)]
+    monkeypatch.setattr(examples, "read_written", lambda: rows)
+    found = carbon_examples(seed=0, but={usda.group_of("Bru iron 330 ml")})
+    assert found["split"].value_counts()[["val", "test"]].tolist() == [1, 1]
+    (first, second), others = found[found["label"] == "soft-drinks"].to_dict("records"), found["name"].tolist()
+    assert first["name"] == "Trocadero 33cl" and second["name"].endswith(" Trocadero 33cl")
+    assert not first["english"] and first["weight"] == second["weight"] == 1.0
+    assert {*others} - {*plain["name"]} == {first["name"], second["name"]}
 
 
 def test_small_leaves_count_more_and_large_ones_less(carbon: Callable[[int], Any]) -> None:

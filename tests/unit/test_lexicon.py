@@ -81,6 +81,13 @@ def test_languages_that_know_as_much_all_speak() -> None:
     assert glossed(two, "glas") == "jar glass"
 
 
+def test_a_year_says_that_there_is_a_vintage_in_any_language() -> None:
+    years = Lexicon.of_entries(ENTRIES, english=["2019", "rebula"])
+    assert glossed(years, "Rebula 2019") == "vintage"
+    assert glossed(years, "Mjölk 1987") == "milk vintage"
+    assert glossed(years, "Rebula 2050") == glossed(years, "Rebula 201") == ""
+
+
 def test_english_that_stands_there_already_is_not_said_again(small: Lexicon) -> None:
     assert glossed(small, "milk mjölk lätt") == "light"
 
