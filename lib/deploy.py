@@ -16,13 +16,20 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lib.argo.preflight import Machine, before_compiling, in_template, machine_from
-from lib.errors import SettingsError
-from lib.importjobs.sharing import LARGE_BYTES
-from lib.settings import ROOT, Settings, parse, settings_of
+try:
+    from lib.argo.preflight import Machine, before_compiling, in_template, machine_from
+    from lib.argo.reachable import cluster_problem, problems_of
+    from lib.errors import SettingsError
+    from lib.importjobs.sharing import LARGE_BYTES
+    from lib.settings import ROOT, Settings, parse, settings_of
+except ModuleNotFoundError as missing:
+    if str(missing.name).startswith("lib"):
+        raise
+    sys.exit(f"refused: the Python package {missing.name} is missing; pip install -r requirements-deploy.txt")
 
 FLOW = ROOT / "flows" / "categorize.py"
 CONFIG = ROOT / "config" / "production.toml"
@@ -58,6 +65,8 @@ def main(arguments: Sequence[str]) -> int:
     except SettingsError as error:
         return _refused([str(error)])
     problems = before_compiling(settings, machine, allow_uncommitted=given.allow_uncommitted)
+    if not problems and not given.check:
+        problems = [*problems_of({"the cluster": partial(cluster_problem, settings.deployment.namespace)})]
     if problems:
         return _refused(problems)
     with tempfile.TemporaryDirectory() as folder:
@@ -69,10 +78,10 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{name}: fit to be deployed to namespace {settings.deployment.namespace}, {one.purpose}", flush=True)
         if given.check:
             return 0
-        for one in wanted:
-            line = _command(one.config, one.settings, one.branch)
-            if code := subprocess.run(line, check=False, env=_environment(one.settings)).returncode:
-                return code
+        for name, one in zip(names, wanted, strict=True):
+            if said := _created(one):
+                print(f"failed: {name}: {said}", file=sys.stderr)
+                return 1
     print(f'deployed; who submits sets [jobs] runner = "argo", template = "{names[0]}", template_small = "{names[1]}"')
     return 0
 
@@ -104,6 +113,16 @@ def _checked(wanted: Sequence[Deployment], machine: Machine) -> tuple[list[str],
         except SettingsError as error:
             problems.append(str(error))
     return names, list(dict.fromkeys(problems))
+
+
+def _created(wanted: Deployment) -> str:
+    """Make a template in the cluster, printing what Metaflow says; gives why it could not be made, '' where it is."""
+    line = _command(wanted.config, wanted.settings, wanted.branch)
+    done = subprocess.run(line, check=False, capture_output=True, text=True, env=_environment(wanted.settings))
+    if done.returncode:
+        return _last_said(done.stderr)
+    print(done.stdout + done.stderr, end="", flush=True)
+    return ""
 
 
 def compiled(config: Path, settings: Settings, *, branch: Sequence[str]) -> dict[str, Any]:

@@ -58,13 +58,15 @@ class Deployer:
 
 
 @contextmanager
-def metadata_service(status: int = 200) -> Iterator[str]:
-    """The address of what answers a ping as Metaflow's metadata service does, and nothing else."""
+def answering(status: int = 200, *, path: str = "/ping") -> Iterator[str]:
+    """The address of a server that answers a path, as a rule the ping of Metaflow's metadata service, and no other."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status if self.path == "/ping" else 404)
+            self.send_response(status if self.path.partition("?")[0] == path else 404)
+            self.send_header("Content-Length", "2")
             self.end_headers()
+            self.wfile.write(b"{}")
 
         def log_message(self, format: str, *arguments: Any) -> None:
             pass
@@ -92,7 +94,7 @@ def _deployer(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "METAFLOW_DEFAULT_METADATA": "service",
         "METAFLOW_SERVICE_INTERNAL_URL": in_pods,
     }
-    with metadata_service() as service:
+    with answering() as service:
         environment["METAFLOW_SERVICE_URL"] = service
         machine = Machine(datastore, s3.endpoint, "service", service, environment, service_in_pods=in_pods)
         yield Deployer(environment, machine)

@@ -2,10 +2,7 @@
 
 import copy
 import json
-import os
-import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from lib import deploy
-from lib.argo import preflight, reachable
+from lib.argo import preflight
 from lib.argo.preflight import Machine, before_compiling, in_template
 from lib.deploy import packaged
-from lib.settings import ROOT, Settings, parse, settings_of
-from tests.deploy.conftest import BUCKET, IMAGE, Deployment, metadata_service
+from lib.settings import Settings, parse, settings_of
+from tests.deploy.conftest import BUCKET, IMAGE, Deployment
 
 GOOD = f"""
 database_url = ""
@@ -122,83 +118,6 @@ def test_a_machine_that_is_set_up_for_local_runs_is_refused(deployer: Machine, c
     assert said in problem
 
 
-def test_s3_that_nobody_serves_is_refused(deployer: Machine) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    found = problems(settings(), replace(deployer, endpoint=f"http://127.0.0.1:{port}"))
-    assert len(found) == 2  # the datastore and the output
-    assert all("(METAFLOW_S3_ENDPOINT_URL) cannot be reached; check the address" in problem for problem in found)
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "said"),
-    [
-        ("minio:9000", "minio:9000 (METAFLOW_S3_ENDPOINT_URL) cannot be reached; check the address"),
-        ("http://no-such-host.invalid:9000", "(METAFLOW_S3_ENDPOINT_URL) cannot be reached; check the address"),
-    ],
-)
-def test_an_address_that_is_none_is_named_with_its_variable(deployer: Machine, endpoint: str, said: str) -> None:
-    # Where there is a proxy for the internet, that is what answers instead.
-    found = problems(settings(), replace(deployer, endpoint=endpoint))
-    assert len(found) == 2
-    assert all(said in problem or "what answers there is no S3" in problem for problem in found)
-
-
-def test_what_answers_but_is_no_s3_is_refused(deployer: Machine) -> None:
-    with metadata_service() as other:
-        found = problems(settings(), replace(deployer, endpoint=other))
-    assert len(found) == 2
-    assert all("what answers there is no S3 (404); check METAFLOW_S3_ENDPOINT_URL" in problem for problem in found)
-
-
-def test_s3_that_never_answers_is_given_up_on(deployer: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reachable, "SECONDS", 3)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        found = problems(settings(), replace(deployer, endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}"))
-    assert len(found) == 2
-    assert all("check the" in problem for problem in found)
-
-
-def test_no_credentials_for_s3_are_refused(deployer: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    found = problems(settings(), deployer)
-    assert len(found) == 2
-    assert all("no credentials found; log in, or set AWS_PROFILE" in problem for problem in found)
-
-
-def test_half_of_the_credentials_or_an_unknown_profile_are_refused(
-    deployer: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    found = problems(settings(), deployer)
-    assert len(found) == 2
-    assert all("missing: AWS_SECRET_ACCESS_KEY; log in, or set AWS_PROFILE" in problem for problem in found)
-    monkeypatch.setenv("AWS_PROFILE", "nobody")
-    found = problems(settings(), deployer)
-    assert all("(nobody) could not be found; log in, or set AWS_PROFILE" in problem for problem in found)
-
-
-@pytest.mark.parametrize(
-    ("status", "said"),
-    [
-        (403, "it answered 403; set METAFLOW_SERVICE_HEADERS with its key"),
-        (404, "is no metadata service of Metaflow's"),
-    ],
-)
-def test_a_metadata_service_that_refuses_is_refused(deployer: Machine, status: int, said: str) -> None:
-    with metadata_service(status) as service:
-        (problem,) = problems(settings(), replace(deployer, service=service))
-    assert said in problem
-
-
-def test_wrong_credentials_for_s3_are_refused(deployer: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-    found = problems(settings(), deployer)
-    assert len(found) == 2
-    assert all("check the credentials" in problem for problem in found)
-
-
 def test_what_is_not_committed_is_refused_unless_allowed(deployer: Machine, tmp_path: Path) -> None:
     def git(*words: str) -> None:
         who = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
@@ -298,103 +217,3 @@ def test_a_model_whose_files_stay_behind_is_refused(deployment: Deployment) -> N
     names = [name for name in packaged(deployment.package) if not name.endswith(".npz")]
     found = in_template(_without_remote(deployment.template), names, deployment.settings, deployment.machine)
     assert [problem for problem in found if "does not travel with the code; publish" in problem] == found != []
-
-
-def test_the_command_prints_a_line_for_each_problem_and_deploys_nothing(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("METAFLOW_", "AWS_"))}
-    environment |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "HOME": str(tmp_path)}
-    environment |= {"AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    line = [sys.executable, "-m", "lib.deploy", "--production", "--allow-uncommitted"]
-    done = subprocess.run(line, check=False, capture_output=True, text=True, cwd=ROOT, env=environment)
-    assert done.returncode == 1
-    lines = done.stderr.splitlines()
-    assert len(lines) == 4
-    assert all(line.startswith("refused: ") for line in lines)
-
-
-def test_a_branch_that_is_fit_is_said_to_be(
-    deployer: Machine, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(deploy, "machine_from", lambda environment: deployer)
-    monkeypatch.setattr(deploy, "in_template", lambda *given: [])  # where these tests run, the remote may have a token
-    assert deploy.main(["--config", str(config), "--branch", "try", "--check", "--allow-uncommitted"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "shelfsort.test.try.categorizeflow: fit to be deployed to namespace shelfsort, for all files",
-        "shelfsort.test.trysmall.categorizeflow: fit to be deployed to namespace shelfsort, for files up to 10 MB",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ('[deployment]\nimages = "x"\n', "deployment.images: there is no such key"),
-        ("[deployment.steps]\nstart = { cpus = 2 }\n", "steps.start.cpus: there is no such key"),
-        ("[deployment.each_step]\nretries = 9\n", "deployment.each_step.retries"),
-        (
-            '[deployment]\nnamespace = "Shelf_Sort"\n',
-            "deployment: namespace must be 1 to 63 lower-case letters, digits",
-        ),
-        ('[deployment]\nnamespace = ""\n', "deployment: namespace must be 1 to 63 lower-case letters, digits"),
-        ('[deployment]\nservice_account = "A B"\n', "deployment: service_account must be a name in Kubernetes"),
-        (
-            '[deployment.small]\npriority_class = "A B"\n',
-            "deployment.small: priority_class must be a name in Kubernetes",
-        ),
-        ("[deployment.small]\npriorty = 1\n", "deployment.small.priorty: there is no such key"),
-        ("[deployment.small.steps]\nstart = { cpus = 2 }\n", "steps.start.cpus: there is no such key"),
-        ('[deployment]\nnode_selector = { "a b" = "c" }\n', "deployment: node_selector must have labels of nodes"),
-        ('[deployment]\nenvironment = { path = "x" }\n', "deployment: environment must have names of variables"),
-        ("[deployment\n", "mine.toml: not valid TOML"),
-    ],
-)
-def test_mistakes_in_the_settings_are_told_before_anything_else(
-    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text(text)
-    assert deploy.main(["--config", str(path), "--production"]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert said in line
-
-
-def test_a_secret_in_the_place_of_its_name_is_refused_without_being_shown(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text('[deployment]\nsecrets = ["ghp_abcdefghijklmnopqrstuvwxyz0123"]\n')
-    assert deploy.main(["--config", str(path), "--production"]) == 1
-    said = capsys.readouterr().err
-    assert said.endswith("deployment: secrets must hold the names of Kubernetes secrets, and never what is in them\n")
-    assert "ghp_" not in said
-
-
-def test_a_file_of_settings_that_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "latin.toml").write_bytes(b"\xff\xfe")
-    said = {}
-    for name in ("none.toml", "", "latin.toml"):
-        assert deploy.main(["--config", str(tmp_path / name), "--production"]) == 1
-        (said[name],) = capsys.readouterr().err.splitlines()
-    assert said["none.toml"].endswith("none.toml: No such file or directory; give --config a TOML file")
-    assert said[""].endswith(": Is a directory; give --config a TOML file")
-    assert said["latin.toml"].endswith("latin.toml: is not UTF-8; give --config a TOML file")
-
-
-@pytest.mark.parametrize("branch", ["a/b", "A", "n" * 101])
-def test_a_branch_that_metaflow_does_not_take_is_refused_before_anything_else(
-    branch: str, capsys: pytest.CaptureFixture[str], config: Path
-) -> None:
-    assert deploy.main(["--config", str(config), "--branch", branch]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith("write up to 100 lower-case letters, digits and _")
-
-
-def test_a_step_that_the_flow_does_not_have_is_refused(
-    deployer: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Metaflow, once imported, does not see another environment.
-    monkeypatch.setattr(deploy, "machine_from", lambda environment: deployer)
-    path = tmp_path / "mine.toml"
-    path.write_text(GOOD + "[deployment.steps]\njoins = { cpu = 2.0 }\n")
-    assert deploy.main(["--config", str(path), "--production", "--allow-uncommitted"]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "deployment.steps.joins: the flow has no such step" in line

@@ -18,6 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -106,7 +107,7 @@ class Workflow:
         self._cluster, self._spec, self._watch = cluster, spec, watch
         self._templates = {part["name"]: part for part in spec["templates"]}
         self._failures: list[dict[str, str]] = []
-        self._stopped = False
+        self._stopped = self._terminated = False
         self._room = threading.Semaphore(AT_ONCE)
         known = {given["name"]: given.get("value") for given in spec["arguments"]["parameters"]}
         assert set(parameters) <= set(known), parameters
@@ -129,8 +130,13 @@ class Workflow:
         # As Argo puts it into a string of JSON: a list that is written as JSON and then quoted.
         failures = json.dumps(json.dumps(self._failures))
         self._scope |= {"workflow.status": self.status, "workflow.failures": failures}
-        if self._spec.get("onExit"):
-            self._run(self._spec["onExit"], {})
+        if self._spec.get("onExit") and not self._terminated:
+            with suppress(_Failed):
+                self._run(self._spec["onExit"], {})
+
+    def terminate(self) -> None:
+        """End it from another thread, its pods at once and without its exit handler, if it has not ended."""
+        self._terminated = self._stopped = True
 
     def pods_of(self, template: str) -> list[Pod]:
         """The tries of a template, in the order in which they began."""
@@ -276,14 +282,11 @@ def in_private_view(
     folder: Path, command: list[str], environment: Mapping[str, str]
 ) -> tuple[list[str], dict[str, str]]:
     """A command line and variables that run a command with its own view of the file system."""
-    kept = " ".join(dict.fromkeys([sys.prefix, *(path for path in [sys.base_prefix] if _is_hidden(Path(path)))]))
+    is_hidden = any(Path(sys.base_prefix).is_relative_to(place) for place in (ROOT, Path("/tmp")))
+    kept = " ".join(dict.fromkeys([sys.prefix, *([sys.base_prefix] if is_hidden else [])]))
     told = {"POD": str(folder), "KEEP": kept, "HIDDEN": str(ROOT)}
     as_root = [] if os.getuid() == 0 else ["--map-root-user"]
     return [_UNSHARE[0], *as_root, *_UNSHARE[1:], "bash", "-c", _VIEW, "pod", *command], {**environment, **told}
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(path.is_relative_to(place) for place in (ROOT, Path("/tmp")))
 
 
 @cache
