@@ -16,11 +16,12 @@ from lib.categorizing import TOP, Described
 from lib.errors import ModelError
 from lib.learning.evaluating import evaluate
 from lib.learning.examples import TEXTS, parents_of
+from lib.modelfolder import PRECISIONS
 from lib.storage import folder
 from lib.words.categorizer import WordCategorizer
 from lib.words.lexicon import Lexicon
 from lib.words.lexicon_entries import read_entries
-from lib.words.modelfolder import PRECISIONS, Content, load, save
+from lib.words.modelfolder import Content, load, save
 
 TABLE = "examples.parquet"
 # A word of so many English examples needs no translation.

@@ -19,6 +19,7 @@ from lib.errors import JobError, SourceError, StorageError
 from lib.importjobs.ends import home_of, job_named
 from lib.importjobs.job import ImportJob, Status, person
 from lib.jobrows import row_groups
+from lib.modelfolder import read_card
 from lib.records import Outcome
 from lib.results import ROWS_FILE
 from lib.review.book import (
@@ -36,7 +37,6 @@ from lib.review.decided import name_key
 from lib.review.store import Corrected, Decision, add_corrections
 from lib.settings import Settings, restored, settings_of
 from lib.storage import folder
-from lib.words.modelfolder import read_card
 
 _COLUMNS = {
     "name": "product_name",

@@ -4,32 +4,20 @@ Only numpy and scipy.sparse are imported: every batch is a fresh process, and lo
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from lib.categorizing import NONE, TOP, Described, Flags, Numbers, Predictions, Shares
+from lib.categorizing import Described, Flags, Predictions
+from lib.judging import Answers, Judge, joined
 from lib.words.model import WordModel
-from lib.words.modelfolder import PRECISIONS, Content, load
+from lib.words.modelfolder import Content, load
 from lib.words.numbers import F32
 
 # Products handled at once; so many probabilities of 250 labels are 4 MB.
 CHUNK = 4096
 # Probabilities below this tell labels apart no longer when texts are weighed together.
 LEAST = 1e-6
-
-
-class _Answers(NamedTuple):
-    """Predictions of which nothing is None."""
-
-    categories: Numbers
-    confidences: Shares
-    sure: Flags
-    parents: Numbers
-    parent_confidences: Shares
-    parent_sure: Flags
-    why: list[str]
 
 
 class WordCategorizer:
@@ -47,15 +35,8 @@ class WordCategorizer:
         self.parent_of = dict(zip(content.labels, content.parent_of, strict=True))
         self.content = content
         self._model = WordModel(content.fitted)
-        self.parents = sorted({*content.parent_of} - {""})
-        # Labels by parent, and where each parent's begin.
-        self._by_parent = np.array(
-            sorted(range(len(self.labels)), key=lambda at: content.parent_of[at]), dtype=np.int64
-        )
-        above = [content.parent_of[at] for at in self._by_parent]
-        self._starts = np.array([above.index(parent) for parent in self.parents], dtype=np.int64)
-        row = min((at for at, share in enumerate(PRECISIONS) if share >= precision), default=len(PRECISIONS) - 1)
-        self._thresholds, self._parent_threshold = content.thresholds[row, :-1], content.thresholds[row, -1]
+        self._judge = Judge(content.labels, content.parent_of, content.thresholds, precision=precision)
+        self.parents = self._judge.parents
 
     @classmethod
     def load(cls, uri: str, *, precision: float = 0.95) -> Self:
@@ -69,15 +50,7 @@ class WordCategorizer:
             self._chunk(products.at(range(start, min(start + CHUNK, len(products)))))
             for start in range(0, max(len(products), 1), CHUNK)
         ]
-        return Predictions(
-            categories=np.concatenate([part.categories for part in parts]),
-            confidences=np.concatenate([part.confidences for part in parts]),
-            sure=np.concatenate([part.sure for part in parts]),
-            parents=np.concatenate([part.parents for part in parts]),
-            parent_confidences=np.concatenate([part.parent_confidences for part in parts]),
-            parent_sure=np.concatenate([part.parent_sure for part in parts]),
-            why=[words for part in parts for words in part.why],
-        )
+        return joined(parts)
 
     def probabilities(self, products: Described) -> tuple[F32, Flags]:
         """(n, c) probabilities, and (n,) whether anything known was said of each product."""
@@ -108,34 +81,7 @@ class WordCategorizer:
         chances[rows] = both
         known[rows] = True
 
-    def _chunk(self, products: Described) -> _Answers:
+    def _chunk(self, products: Described) -> Answers:
         texts = self.content.lexicon.glossed(products.names)
-        chances, known = self._probabilities(products, texts)
-        rows = np.arange(len(products))
-        parents, parent_chances = self._above(chances)
-        categories = np.full((len(products), TOP), NONE, dtype=np.int32)
-        confidences = np.zeros((len(products), TOP))
-        rest = chances.copy()
-        for rank in range(min(TOP, len(self.labels))):
-            winners = rest.argmax(axis=1)
-            categories[:, rank] = winners
-            confidences[:, rank] = rest[rows, winners]
-            rest[rows, winners] = -1
-        confidences[~known] = 0
-        confidences = confidences.round(4)
-        parent_chances = np.where(known, parent_chances, 0).round(4)
-        sure = known & (confidences[:, 0] >= self._thresholds[categories[:, 0]])
-        parent_sure = known & (parents != NONE) & (parent_chances >= self._parent_threshold)
-        why = self._model.telling(texts, categories[:, 0])
-        return _Answers(categories, confidences, sure, parents, parent_chances, parent_sure, why)
-
-    def _above(self, chances: F32) -> tuple[Numbers, Shares]:
-        """The likeliest parent of each product and its probability; NONE where labels have no parents."""
-        count = len(chances)
-        if not self.parents:
-            return np.full(count, NONE, dtype=np.int32), np.zeros(count)
-        sums: npt.NDArray[np.float64] = np.add.reduceat(
-            chances[:, self._by_parent].astype(np.float64), self._starts, axis=1
-        )
-        best = sums.argmax(axis=1).astype(np.int32)
-        return best, np.minimum(sums[np.arange(count), best], 1.0)
+        answers = self._judge.answers(*self._probabilities(products, texts))
+        return answers._replace(why=self._model.telling(texts, answers.categories[:, 0]))

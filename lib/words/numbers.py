@@ -1,7 +1,5 @@
 """The fitted numbers of a word model (lib/words/model.py): as plain arrays, and how scores become probabilities."""
 
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +14,6 @@ from lib.words.terms import Terms
 EXACT = 2**24
 # The largest number that a hidden unit is rounded to.
 MOST_LEVELS = 4095
-
-# A date inside a zip file would make every save different.
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -227,17 +222,6 @@ class Scores:
         odds *= ((1 - sure) / others).astype(np.float32)[:, None]
         odds[rows, best] = sure
         return odds
-
-
-def zipped(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """The arrays as a compressed .npz file without the dates that numpy's own writer puts in."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, array in arrays.items():
-            part = io.BytesIO()
-            np.lib.format.write_array(part, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", ZIP_DATE), part.getvalue(), zipfile.ZIP_DEFLATED, 9)
-    return content.getvalue()
 
 
 def _narrow(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -83,8 +83,8 @@ class Words:
     needs = "sklearn"
 
     def fit(self, folder: Path, data: dict[str, tuple[list[str], list[str]]]) -> None:
+        from lib.modelfolder import zipped
         from lib.words.classifier import WordClassifier
-        from lib.words.numbers import zipped
 
         made = WordClassifier(sizes=True).fit(*data["train"], validation=data["val"])
         (folder / "arrays.npz").write_bytes(zipped(made.arrays()))

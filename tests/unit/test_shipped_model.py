@@ -6,10 +6,10 @@ import pytest
 
 from lib.categorizing import Described
 from lib.choosing import load_categorizer
+from lib.modelfolder import CARD
 from lib.settings import ROOT
 from lib.taxonomy import read_taxonomy
 from lib.words.categorizer import WordCategorizer
-from lib.words.modelfolder import CARD
 
 SHIPPED = ROOT / "lib" / "models" / "carbon"
 

@@ -16,10 +16,11 @@ from lib.choosing import load_categorizer
 from lib.errors import ModelError
 from lib.learning.evaluating import evaluate
 from lib.learning.examples import COLUMNS
+from lib.modelfolder import PRECISIONS
 from lib.training import NEVER, Candidate, FittedCandidate
 from lib.words.categorizer import WordCategorizer
 from lib.words.lexicon_entries import Entry
-from lib.words.modelfolder import PRECISIONS, Content
+from lib.words.modelfolder import Content
 
 SMALL = Candidate("small", epochs=5, hidden=16)
 HEADS = {"Bread": ["rye loaf", "pita", "bun"], "Milk": ["whole milk", "skim milk"], "Tea": ["green tea", "mint tea"]}

@@ -15,12 +15,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.utils import estimator_checks
 
+from lib.modelfolder import zipped
 from lib.settings import ROOT
 from lib.words import model as wordmodel
 from lib.words.classifier import WordClassifier
 from lib.words.fit import calibration_of, rounded_weights
 from lib.words.model import WordModel
-from lib.words.numbers import EXACT, Calibration, Fitted, Layer, Rows, Scores, zipped
+from lib.words.numbers import EXACT, Calibration, Fitted, Layer, Rows, Scores
 from lib.words.pieces import UNKNOWN, Lookup, Pieces, pieces_of, repeated
 from lib.words.sums import add_rows
 from lib.words.terms import Words, is_size, split_words
