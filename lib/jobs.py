@@ -18,7 +18,7 @@ from typing import Any
 
 from lib import settings as all_settings
 from lib.errors import AlreadyImported, JobError, StorageError
-from lib.importjobs.ends import finish, finished_report, home_of, job_named, without_the_dead
+from lib.importjobs.ends import finish, finished_report, home_of, job_named, without_results, without_the_dead
 from lib.importjobs.job import ImportJob, Status, person
 from lib.importjobs.runners import JobRunner, runner_of
 from lib.importjobs.store import LEASE_SECONDS, JobStore, store_url
@@ -151,7 +151,7 @@ def report_of(job_id: str, *, settings: Settings | None = None, output: str = "r
     _, job = _job(job_id, settings, output)
     report = finished_report(home_of(job))
     if report is None:
-        raise JobError(f"job {job.id} is {job.status} and has no report yet")
+        raise without_results(job)
     return report
 
 
@@ -160,7 +160,7 @@ def rejected_of(job_id: str, *, settings: Settings | None = None, output: str = 
     _, job = _job(job_id, settings, output)
     home = home_of(job)
     if not home.exists(REPORT_FILE):
-        raise JobError(f"job {job.id} is {job.status} and has no results yet")
+        raise without_results(job)
     with home.reading(REJECTED_CSV) as path, path.open(encoding="utf-8-sig", newline="") as file:
         csv.field_size_limit(1 << 30)
         yield from csv.DictReader(file)
@@ -209,7 +209,7 @@ def retry_import(
         raise JobError(f"job {job.id} is running (attempt {job.attempts}); cancel it first")
     if job.status in (Status.FAILED, Status.CANCELLED) or incomplete:
         left = store.lease_left(job.id)
-        if not runner.has_ended(job, left) and left > 0:
+        if left > 0 and not runner.has_ended(job, left):
             raise JobError(f"job {job.id} is {job.status}, but its run has not ended yet; try again in some seconds")
         if finish(job, store, who=who or person()):
             return store.get(job.id)

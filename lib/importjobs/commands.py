@@ -136,6 +136,9 @@ def list_(
     if as_json:
         print_json([job.as_json() for job in found])
         return
+    if not found:
+        print("There are no such jobs." if customer is not None or status else "There are no jobs yet.")
+        return
     table = Table("job", "status", "customer", "file", "rows", "submitted (UTC)", "by", box=box.SIMPLE)
     for job in found:
         rows = "" if job.rows is None else f"{job.rows:,}"

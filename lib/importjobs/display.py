@@ -13,7 +13,7 @@ from rich.progress import Task, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from lib.importjobs.job import Status
+from lib.importjobs.job import ImportJob, Status
 from lib.importjobs.runners import log_path
 from lib.importjobs.submitting import DryRun
 from lib.jobs import JobStatus
@@ -89,11 +89,15 @@ def show_status(now: JobStatus, events: list[dict[str, Any]]) -> None:
         change = f"{event['before']} → {event['after']}" if event["before"] else event["after"]
         note = f": {event['note']}" if event["note"] else ""
         who = event["who"].partition(" started")[0]
-        print(f"  {shown_time(event['at'])}  {change} (attempt {event['attempt']}, {who}){note}")
+        print(f"  {shown_time(event['at'])} UTC  {change} (attempt {event['attempt']}, {who}){note}")
     if job.status == Status.SUBMITTED and datetime.now(UTC) - job.submitted_at > BEGINS_WITHIN:
         print(f"It has not begun yet. Should nothing run it any more, `{command()} retry {job.id}` begins it.")
     if job.status == Status.FAILED:
-        print(f"`{command()} retry {job.id}` goes on with what is missing; the run's log: {log_path(job)}")
+        print(f"`{command()} retry {job.id}` goes on with what is missing; the run's log: {_log(job)}")
+
+
+def _log(job: ImportJob) -> str:
+    return f"{log_path(job)}" if job.runner == "local" else f"Argo's, of {', '.join(job.runs[-1:]) or 'its workflow'}"
 
 
 def _facts(now: JobStatus) -> Iterator[tuple[str, str]]:

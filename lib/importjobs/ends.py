@@ -31,6 +31,16 @@ def home_of(job: ImportJob) -> Folder:
     return folder(folder(job.output_uri).uri_of(job.id))
 
 
+def without_results(job: ImportJob) -> JobError:
+    """What to say of a job whose results are not in its folder."""
+    if job.status == Status.SUCCEEDED:
+        return JobError(
+            f"job {job.id} has succeeded, but its results are no longer in {home_of(job).uri}; "
+            f"submit {job.source_uri} with --again"
+        )
+    return JobError(f"job {job.id} is {job.status} and has no results yet")
+
+
 def finished_report(home: Folder) -> dict[str, Any] | None:
     """The report.json in a job's folder; None when it is not there, or not whole."""
     if not home.exists(REPORT_FILE):

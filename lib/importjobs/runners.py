@@ -95,18 +95,21 @@ class ArgoRunner:
             raise JobError(f"{store.where}: pods cannot reach it; name a PostgreSQL database for runner = 'argo'")
         if not is_s3(job.output_uri):
             raise JobError(f"{job.output_uri}: pods cannot reach it; give an --output on S3 for runner = 'argo'")
-        with _argo_errors(f"job {job.id} was not started"):
+        with _argo_errors(f"job {job.id} was not started, `retry` it"):
             return str(self._deployed(self._template_of(job)).trigger(job_id=job.id).pathspec)
 
     def stop(self, job: ImportJob) -> None:
         if run := self._run(job):
-            with _argo_errors(f"job {job.id} is cancelled, but its workflow {job.runs[-1]} may still run"):
-                run.terminate()
+            still = f"job {job.id} is cancelled, but its workflow {job.runs[-1]} may still run"
+            with _argo_errors(still):
+                # Also False for one that has ended already.
+                if not run.terminate() and _is_running(run):
+                    raise JobError(f"{still}: Metaflow could not terminate it; cancel again, or `argo terminate` it")
 
     def has_ended(self, job: ImportJob, lease_left: float) -> bool:
         run = self._run(job)
         with _argo_errors(f"whether job {job.id} still runs cannot be told"):
-            return run is not None and not run.is_running
+            return run is not None and not _is_running(run)
 
     def _run(self, job: ImportJob) -> Any:
         if not job.runs:
@@ -120,10 +123,10 @@ class ArgoRunner:
         return self._template_small if self._template_small and job.source_bytes <= LARGE_BYTES else self._template
 
 
-def runner_of(settings: Settings, name: str) -> JobRunner:
+def runner_of(settings: Settings, name: str, *, argo: type[ArgoRunner] = ArgoRunner) -> JobRunner:
     """The runner of this name (settings.JobSettings.runner)."""
     if name == "argo":
-        return ArgoRunner(settings.jobs.template, template_small=settings.jobs.template_small)
+        return argo(settings.jobs.template, template_small=settings.jobs.template_small)
     return LocalRunner(settings.catalog_url)
 
 
@@ -135,9 +138,38 @@ def log_path(job: ImportJob) -> Path:
 
 
 def _deployed(template: str) -> Any:
-    from metaflow.plugins.argo.argo_workflows_deployer_objects import ArgoWorkflowsDeployedFlow
+    return _Deployed(template)
 
-    return ArgoWorkflowsDeployedFlow.from_deployment(template)
+
+class _Deployed:
+    """What is asked of Metaflow's ArgoWorkflowsDeployedFlow, without what its commands print into ours."""
+
+    def __init__(self, template: str) -> None:
+        self._template = template
+
+    def trigger(self, **parameters: str) -> Any:
+        from metaflow.plugins.argo.argo_workflows_deployer_objects import ArgoWorkflowsDeployedFlow
+
+        flow = ArgoWorkflowsDeployedFlow.from_deployment(self._template)
+        flow.deployer.show_output = False
+        return flow.trigger(**parameters)
+
+    def get_triggered_run(self, template: str, run_id: str) -> Any:
+        from metaflow.plugins.argo.argo_workflows_deployer_objects import ArgoWorkflowsDeployedFlow
+
+        run = ArgoWorkflowsDeployedFlow.get_triggered_run(template, run_id)
+        run.deployer.show_output = False
+        return run
+
+
+def _is_running(run: Any) -> bool:
+    try:
+        return bool(run.is_running)
+    except Exception as error:
+        # Argo keeps a workflow that has ended only for a while.
+        if "No execution found" in str(error):
+            return False
+        raise
 
 
 @contextmanager

@@ -12,12 +12,14 @@ from rich.progress import Progress as Bar
 from lib import jobs
 from lib.importjobs.display import Rate, command, console, plain, show_status
 from lib.importjobs.ends import home_of
-from lib.importjobs.job import Status
+from lib.importjobs.job import ImportJob, Status
+from lib.importjobs.runners import ArgoRunner, runner_of
 from lib.jobs import JobStatus
 from lib.progress import ProgressReader
 from lib.settings import Settings
 
 WATCH_SECONDS = 0.5
+ARGO_SECONDS = 15.0
 ENDED = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
 
 
@@ -33,18 +35,29 @@ class Where:
         return {"settings": self.settings, "output": self.output}
 
 
+class AskedNowAndThen(ArgoRunner):
+    """Asks Argo less often than a watched job is looked at, for an answer takes a second and several requests."""
+
+    _ask_after = 0.0
+
+    def has_ended(self, job: ImportJob, lease_left: float) -> bool:
+        if time.monotonic() < self._ask_after:
+            return False
+        self._ask_after = time.monotonic() + ARGO_SECONDS
+        return super().has_ended(job, lease_left)
+
+
 def _statuses(job_id: str, where: Where) -> Iterator[JobStatus]:
     """Where a job stands, again and again until it has ended and nothing of it runs."""
-    reader: ProgressReader | None = None
+    now = jobs.status_of(job_id, **where.place())
+    reader = ProgressReader(home_of(now.job))
+    runner = runner_of(where.settings, now.job.runner, argo=AskedNowAndThen)
     while True:
-        if reader is None:
-            first = jobs.status_of(job_id, **where.place())
-            reader = ProgressReader(home_of(first.job))
-        now = jobs.status_of(job_id, **where.place(), reader=reader)
         yield now
         if now.job.status in ENDED and now.phase != "stopping":
             return
         time.sleep(WATCH_SECONDS)
+        now = jobs.status_of(job_id, **where.place(), reader=reader, runner=runner)
 
 
 def watched_as_json(job_id: str, where: Where) -> JobStatus:

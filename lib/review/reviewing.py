@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lib.catalog import target_of
-from lib.errors import JobError, SourceError, StorageError
-from lib.importjobs.ends import home_of, job_named
+from lib.errors import SourceError, StorageError
+from lib.importjobs.ends import home_of, job_named, without_results
 from lib.importjobs.job import ImportJob, Status, person
 from lib.jobrows import row_groups
 from lib.modelfolder import read_card
@@ -144,7 +144,7 @@ def _filled(path: str | Path, job: ImportJob, refusals: Refusals) -> Iterator[tu
 def _reviewable(job_id: str, settings: Settings, output: str) -> ImportJob:
     _, job = job_named(job_id, settings=settings, output=output)
     if job.status != Status.SUCCEEDED or not home_of(job).exists(ROWS_FILE):
-        raise JobError(f"job {job.id} is {job.status} and has no results to review")
+        raise without_results(job)
     return job
 
 

@@ -1,6 +1,7 @@
 """The command line of import jobs, without runs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,12 @@ from typer.testing import CliRunner, Result
 
 from lib import jobs
 from lib.importjobs.commands import app
+from lib.importjobs.display import show_status
+from lib.importjobs.job import Status
 from lib.importjobs.store import JobStore, store_url
+from lib.importjobs.watching import AskedNowAndThen
 from lib.settings import ROOT
+from tests.unit.test_jobstore import JOB
 
 SAMPLE = ROOT / "tests" / "golden" / "sample" / "products.csv"
 COMMANDS = ("submit", "status", "list", "report", "cancel", "retry", "rejected", "review")
@@ -42,6 +47,7 @@ def test_a_job_is_submitted_listed_shown_and_cancelled(tmp_path: Path) -> None:
     job = as_json(tmp_path, "submit", str(SAMPLE), "--customer", "acme")
     assert [one["id"] for one in as_json(tmp_path, "list")] == [job["id"]]
     assert as_json(tmp_path, "list", "--customer", "other") == []
+    assert called(tmp_path, "list", "--customer", "other").stdout == "There are no such jobs.\n"
     told = as_json(tmp_path, "status", job["id"])
     assert (told["phase"], told["job"]["customer"]) == ("waiting", "acme")
     shown = called(tmp_path, "status", job["id"]).stdout
@@ -98,6 +104,37 @@ def test_watching_ends_with_the_job_and_tells_how(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert [json.loads(line)["phase"] for line in done.stdout.splitlines()] == ["cancelled"]
     assert "cancelled" in called(tmp_path, "status", job["id"], "--watch").stdout
+
+
+def test_where_the_log_of_a_failed_job_is_depends_on_where_it_ran(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = replace(JOB, status=Status.FAILED, error="no room", runs=("CategorizeFlow/argo-shelf-x",))
+    for runner, log in (("local", f"/results/{JOB.id}/run.log"), ("argo", "Argo's, of CategorizeFlow/argo-shelf-x")):
+        show_status(jobs.JobStatus(replace(job, runner=runner), "failed", jobs.Progress()), [])
+        assert capsys.readouterr().out.endswith(f"the run's log: {log}\n")
+
+
+class _Asked:
+    """A deployed flow whose run goes on, noting how often that is asked."""
+
+    times = 0
+
+    def get_triggered_run(self, _template: str, _run_id: str) -> "_Asked":
+        return self
+
+    @property
+    def is_running(self) -> bool:
+        self.times += 1
+        return True
+
+
+def test_argo_is_not_asked_at_each_look_of_somebody_who_watches() -> None:
+    deployed = _Asked()
+    runner = AskedNowAndThen("shelf", deployed=lambda template: deployed)
+    job = replace(JOB, runs=("CategorizeFlow/argo-1",))
+    assert [runner.has_ended(job, 0.0) for _ in range(3)] == [False] * 3
+    assert deployed.times == 1
 
 
 def test_shells_complete_the_uuids_of_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,12 @@
-"""lib.jobs with a runner that only notes what it is asked, on SQLite and PostgreSQL; and Argo's with a fake of Argo."""
+"""lib.jobs with a runner that only notes what it is asked, on SQLite and PostgreSQL."""
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ import pytest
 from lib import jobs
 from lib.errors import AlreadyImported, JobError, SourceError
 from lib.importjobs.job import Attempt, ImportJob, Status
-from lib.importjobs.runners import ArgoRunner
 from lib.importjobs.store import LEASE_SECONDS, JobStore, store_url
+from lib.review.reviewing import export_review
 from lib.settings import Settings, parse, settings_of
 
 CSV = b"sku;name\n1;Tomato ketchup\n2;Oat drink\n"
@@ -195,10 +196,35 @@ def test_a_job_whose_report_is_there_has_succeeded_though_its_run_could_not_say_
 
 def test_a_report_is_not_there_before_there_is_one(desk: Desk) -> None:
     job = desk.submit()
-    with pytest.raises(JobError, match="is submitted and has no report yet"):
+    with pytest.raises(JobError, match="is submitted and has no results yet"):
         jobs.report_of(job.id, **desk.where())
     with pytest.raises(JobError, match="has no results yet"):
         list(jobs.rejected_of(job.id, **desk.where()))
+
+
+def test_results_that_somebody_has_removed_are_said_to_be_gone(desk: Desk) -> None:
+    job = desk.submit()
+    desk.begin(job)
+    desk.store.change(job.id, [Status.RUNNING], Status.SUCCEEDED, who="run")
+    shutil.rmtree(home(job))
+    calls: list[Callable[[], Any]] = [
+        lambda: jobs.report_of(job.id, **desk.where()),
+        lambda: list(jobs.rejected_of(job.id, **desk.where())),
+        lambda: export_review(job.id, home(job) / "review.xlsx", **desk.where()),
+    ]
+    for call in calls:
+        with pytest.raises(JobError, match=f"no longer in {home(job)}; submit {desk.file} with --again"):
+            call()
+
+
+def test_a_customers_next_job_is_the_newer_one_though_the_clock_went_back(desk: Desk) -> None:
+    """The catalog goes by it: an older job's file does not turn back a newer one's."""
+    first = desk.submit(customer="acme")
+    late = replace(first, id="0" * 32, source_sha256="0" * 64, submitted_at=first.submitted_at + timedelta(days=1))
+    desk.store.add(late, again=False)
+    desk.file.write_bytes(CSV + b"3;Salt\n")
+    assert desk.submit(customer="acme").submitted_at > late.submitted_at
+    assert desk.submit(customer="other").submitted_at < late.submitted_at
 
 
 def test_jobs_are_known_by_any_spelling_of_their_uuid_and_nothing_else(desk: Desk) -> None:
@@ -208,94 +234,3 @@ def test_jobs_are_known_by_any_spelling_of_their_uuid_and_nothing_else(desk: Des
         jobs.status_of("0" * 32, **desk.where())
     with pytest.raises(JobError, match="'nonsense' is not the UUID of a job; `list` shows them"):
         jobs.status_of("nonsense", **desk.where())
-
-
-@dataclass
-class FakeArgo:
-    """A deployed flow as Metaflow's API has it."""
-
-    is_running: bool = True
-    triggered: list[dict[str, str]] = field(default_factory=list)
-    terminated: list[str] = field(default_factory=list)
-
-    def trigger(self, **parameters: str) -> Any:
-        self.triggered.append(parameters)
-        return SimpleNamespace(pathspec=f"CategorizeFlow/argo-{len(self.triggered)}")
-
-    def get_triggered_run(self, template: str, run_id: str) -> Any:
-        return SimpleNamespace(
-            is_running=self.is_running, terminate=lambda: self.terminated.append(f"{template} {run_id}")
-        )
-
-
-def test_argo_is_given_the_uuid_alone_and_asked_whether_it_still_runs(
-    bucket: str, postgres_url: str, tmp_path: Path
-) -> None:
-    (tmp_path / "products.csv").write_bytes(CSV)
-    where: dict[str, Any] = {
-        "settings": settings_of(parse(f"database_url = '{postgres_url}'\n[jobs]\nrunner = 'argo'")),
-        "output": f"{bucket}/results",
-    }
-    argo = FakeArgo()
-    where["runner"] = ArgoRunner("shelf", deployed=lambda template: argo)
-    job = jobs.submit_import(str(tmp_path / "products.csv"), **where)
-    assert argo.triggered == [{"job_id": job.id}]
-    assert job.runs == ("CategorizeFlow/argo-1",)
-    store = JobStore(store_url(where["settings"], where["output"]))
-    store.begin(job.id, owner="argo", seconds=None)
-    assert jobs.status_of(job.id, **where).job.status == Status.RUNNING
-    argo.is_running = False
-    assert jobs.status_of(job.id, **where).job.status == Status.FAILED
-    assert jobs.retry_import(job.id, **where).runs == ("CategorizeFlow/argo-1", "CategorizeFlow/argo-2")
-    store.begin(job.id, owner="argo", seconds=None)
-    jobs.cancel_import(job.id, **where)
-    assert argo.terminated == ["shelf argo-2"]
-    argo.is_running = True
-    with pytest.raises(JobError, match="its run has not ended yet"):
-        jobs.retry_import(job.id, **where)
-    argo.is_running = False
-    assert jobs.retry_import(job.id, **where).status == Status.SUBMITTED
-
-
-@pytest.mark.parametrize(("size", "template"), [(10_000_000, "small"), (10_000_001, "shelf")])
-def test_a_small_file_goes_to_the_template_of_its_own(
-    postgres_url: str, tmp_path: Path, size: int, template: str
-) -> None:
-    asked = []
-
-    def deployed(name: str) -> Any:
-        asked.append(name)
-        return FakeArgo()
-
-    (tmp_path / "products.csv").write_bytes(CSV)
-    settings = settings_of(parse(f"database_url = '{postgres_url}'"))
-    local = jobs.submit_import(
-        str(tmp_path / "products.csv"), settings=settings, output=str(tmp_path / "results"), runner=NotingRunner()
-    )
-    job = replace(local, source_bytes=size, output_uri="s3://bucket/results")
-    runner = ArgoRunner("shelf", template_small="small", deployed=deployed)
-    run = runner.start(job, JobStore(store_url(settings, "s3://bucket/results")))
-    assert run is not None
-    runner.stop(replace(job, runs=(run,)))
-    assert asked == [template, template]
-
-
-def test_argo_takes_no_job_that_its_pods_cannot_reach(desk: Desk) -> None:
-    runner = ArgoRunner("shelf", deployed=lambda template: FakeArgo())
-    with pytest.raises(JobError, match="pods cannot reach it"):
-        jobs.submit_import(str(desk.file), **desk.where(), runner=runner)
-
-
-def test_what_argo_answers_instead_is_one_line(bucket: str, postgres_url: str, tmp_path: Path) -> None:
-    def unreachable(template: str) -> Any:
-        raise ConnectionError("no cluster")
-
-    (tmp_path / "products.csv").write_bytes(CSV)
-    settings = settings_of(parse(f"database_url = '{postgres_url}'"))
-    with pytest.raises(JobError, match="was not started: no cluster"):
-        jobs.submit_import(
-            str(tmp_path / "products.csv"),
-            settings=settings,
-            output=f"{bucket}/r",
-            runner=ArgoRunner("shelf", deployed=unreachable),
-        )

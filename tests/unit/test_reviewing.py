@@ -265,7 +265,7 @@ def test_other_files_and_jobs_are_refused(tmp_path: Path) -> None:
         export_review(JOB, tmp_path / "products.csv" / "review.xlsx", **where)
     store = JobStore(store_url(where["settings"], where["output"]))
     store.add(replace(store.get(JOB), id=OTHER, status=Status.SUBMITTED, attempts=0), again=True)
-    with pytest.raises(JobError, match=f"job {OTHER} is submitted and has no results to review"):
+    with pytest.raises(JobError, match=f"job {OTHER} is submitted and has no results yet"):
         export_review(OTHER, tmp_path / "review.xlsx", **where)
     with pytest.raises(JobError, match="'x' is not the UUID of a job; `list` shows them"):
         export_review("x", tmp_path / "review.xlsx", **where)
