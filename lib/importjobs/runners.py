@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,7 +143,7 @@ def _deployed(template: str) -> Any:
 
 
 class _Deployed:
-    """What is asked of Metaflow's ArgoWorkflowsDeployedFlow, without what its commands print into ours."""
+    """What is asked of Metaflow's ArgoWorkflowsDeployedFlow, without what that leaves behind."""
 
     def __init__(self, template: str) -> None:
         self._template = template
@@ -150,16 +151,19 @@ class _Deployed:
     def trigger(self, **parameters: str) -> Any:
         from metaflow.plugins.argo.argo_workflows_deployer_objects import ArgoWorkflowsDeployedFlow
 
-        flow = ArgoWorkflowsDeployedFlow.from_deployment(self._template)
-        flow.deployer.show_output = False
-        return flow.trigger(**parameters)
+        return _tidy(ArgoWorkflowsDeployedFlow.from_deployment(self._template)).trigger(**parameters)
 
     def get_triggered_run(self, template: str, run_id: str) -> Any:
         from metaflow.plugins.argo.argo_workflows_deployer_objects import ArgoWorkflowsDeployedFlow
 
-        run = ArgoWorkflowsDeployedFlow.get_triggered_run(template, run_id)
-        run.deployer.show_output = False
-        return run
+        return _tidy(ArgoWorkflowsDeployedFlow.get_triggered_run(template, run_id))
+
+
+def _tidy(made: Any) -> Any:
+    """Metaflow's object without its commands' output in ours, and without the flow file that it keeps for ever."""
+    made.deployer.show_output = False
+    weakref.finalize(made, Path(made.deployer.flow_file).unlink, missing_ok=True)
+    return made
 
 
 def _is_running(run: Any) -> bool:
