@@ -114,7 +114,7 @@ class CategorizeFlow(FlowSpec):
                 fingerprint=rows.sha256,
                 customer=self.plan.customer,
                 submitted_at=self.plan.submitted_at,
-                whole_file=not self.failed,
+                whole_file=not self.joined.unprocessed,
             ),
             tables=lambda: catalog_tables(rows, folder(self.plan.job_uri)),
             across_customers=config.review.across_customers,

@@ -70,6 +70,11 @@ class Joined:
     tally: Tally
     rows: Shard  # rows.parquet
 
+    @property
+    def unprocessed(self) -> int:
+        """How many rows are set aside because their batch failed, in this run or in one whose rows it corrects."""
+        return self.tally.reasons[Reason.BATCH_FAILED]
+
 
 def join_batches(plan: ImportPlan, results: Sequence[BatchResult], *, failed: Sequence[FailedBatch] = ()) -> Joined:
     """Check that the results and the failed batches hold every staged row once, and write the files of results.

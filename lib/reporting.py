@@ -38,12 +38,12 @@ def build_report(
     `remote`, which is there when a slow model was asked, follows from the input.
 
     The numbers of rows are counted from the rows written, not carried along. Raises AccountingError when the catalog
-    holds another number of them.
+    holds another number of them than were kept and may have been there before.
     """
     facts, tally = joined.facts, joined.tally
     kept = tally.outcomes[Outcome.CATEGORIZED] + tally.outcomes[Outcome.REVIEW]
-    # What an earlier run of the job has brought of batches that failed in this one stays in the catalog.
-    if catalog.rows < kept or (catalog.rows > kept and not failed):
+    # Where a batch fails, its products stay in the catalog as an earlier run of the job brought them, if there was one.
+    if not kept <= catalog.rows <= kept + joined.unprocessed:
         raise AccountingError(f"{facts.source['uri']}: {kept} rows were kept but the catalog holds {catalog.rows}")
     job = folder(plan.job_uri)
     by_number = sorted(results, key=lambda result: result.number)
@@ -110,6 +110,8 @@ def summary(report: dict[str, Any]) -> str:
     lines += [f"set aside, {described(FailedBatch(**batch))}" for batch in report["failed_batches"]]
     if report["failed_batches"]:
         lines.append(f"another run of job {report['job_id']} redoes these, and no other")
+    if earlier := report["catalog"]["rows"] - report["categorized"] - report["review"]:
+        lines.append(f"the catalog keeps {earlier:,} products of set-aside batches as an earlier run brought them")
     if report["warnings"]:
         noted = ", ".join(f"{count:,} {code}" for code, count in report["warnings"].items())
         lines.append(f"noted, not rejected: {noted}")

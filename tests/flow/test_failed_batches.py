@@ -102,6 +102,33 @@ def test_rows_of_a_failed_batch_are_redone_when_they_are_handed_in_again_as_they
     assert {name: lines_of(first.folder / name) for name in TABLES} == before
 
 
+def test_a_correction_of_some_rows_takes_nothing_from_the_catalog_that_a_failed_batch_holds(
+    tmp_path: Path, first: Imported
+) -> None:
+    job_id = first.report["job_id"]
+    spoiled(first, 1)
+    done = again(tmp_path, job_id, TOLERANT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = first.report["categorized"] + first.report["review"]
+    report = json.loads((first.folder / "report.json").read_text())
+    assert report["catalog"]["rows"] == kept > report["categorized"] + report["review"]
+    earlier = kept - report["categorized"] - report["review"]
+    assert f"the catalog keeps {earlier} products of set-aside batches as an earlier run brought them" in done.stdout
+
+    with (first.folder / "rejected.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    handed_in = tmp_path / "some.csv"
+    with handed_in.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows([row for row in rows if row["reasons"] == "batch-failed"][:3])
+    done = command(tmp_path, "run", "--source", str(handed_in), "--job-id", job_id)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((first.folder / "report.json").read_text())
+    assert report["reasons"]["batch-failed"] == first.report["batches"][1]["rows"] - 3
+    assert (report["catalog"]["rows"], report["catalog"]["gone"]) == (kept, 0)
+
+
 def test_beyond_the_budget_the_run_fails_with_one_line_and_keeps_what_is_done(tmp_path: Path, first: Imported) -> None:
     job_id = first.report["job_id"]
     before = {name: (first.folder / name).read_bytes() for name in TABLES}
