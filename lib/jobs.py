@@ -12,7 +12,7 @@ import csv
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -106,8 +106,13 @@ def dry_run(
     columns: str = "",
 ) -> DryRun:
     """What submitting the file would do: it is read whole and its first rows are processed, and nothing is kept."""
-    told = _profile(customer, profile, columns)
-    return try_out(source, output=output, profile=told, settings=settings or _defaults(), cores=cores())
+    settings, told = settings or _defaults(), _profile(customer, profile, columns)
+    found = try_out(source, output=output, profile=told, settings=settings, cores=cores())
+    try:
+        same = JobStore(store_url(settings, output)).with_content(found.source_sha256, customer=customer)
+    except JobError:
+        return found  # no job was kept there yet
+    return replace(found, same_content=same.id if same else None)
 
 
 def status_of(
@@ -136,8 +141,11 @@ def list_jobs(
     status: Status | None = None,
     most: int = 20,
 ) -> list[ImportJob]:
-    """The newest jobs, newest first, as they were last recorded."""
-    return JobStore(store_url(settings or _defaults(), output)).jobs(customer=customer, status=status, most=most)
+    """The newest jobs, newest first. Of those on Argo, which is not asked, what was last recorded."""
+    settings = settings or _defaults()
+    store, local = JobStore(store_url(settings, output)), runner_of(settings, "local")
+    found = store.jobs(customer=customer, status=status, most=most)
+    return [without_the_dead(job, store, local) if job.runner == "local" else job for job in found]
 
 
 def events_of(job_id: str, *, settings: Settings | None = None, output: str = "results") -> list[dict[str, Any]]:

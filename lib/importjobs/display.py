@@ -78,6 +78,8 @@ def show_dry_run(found: DryRun) -> None:
     )
     print(f"It would run in {batches} ({found.runner}), with results to {found.output}.")
     print(f"It would take about {span(found.seconds)} (estimated). Nothing was kept.")
+    if found.same_content:
+        print(f"The same content is job {found.same_content} already; only --again would import it once more.")
 
 
 def show_status(now: JobStatus, events: list[dict[str, Any]]) -> None:

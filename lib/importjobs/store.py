@@ -62,8 +62,12 @@ class JobStore:
         if url.get_backend_name() == "sqlite":
             path = Path(str(url.database))
             if create:
-                with database.errors(self.where, url=url), _folder_errors(path):
+                try:
                     path.parent.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise JobError(
+                        f"{path.parent}: {error.strerror or error}; jobs are kept there, so it must be writable"
+                    ) from None
             elif not path.exists():
                 raise JobError(f"{path}: no jobs are kept there; submit a file first, or name the --output it was for")
         with self._transaction() as connection:
@@ -74,14 +78,7 @@ class JobStore:
         """Take a job on; AlreadyImported when the customer's same content is a job already and `again` is not said."""
         with self._transaction() as connection:
             database.wait_for_turn(connection, f"shelfsort content {job.customer} {job.source_sha256}")
-            known = sa.and_(
-                import_jobs.c.customer == job.customer,
-                import_jobs.c.source_sha256 == job.source_sha256,
-                import_jobs.c.status.in_([Status.SUBMITTED, Status.RUNNING, Status.SUCCEEDED]),
-            )
-            newest = sa.select(import_jobs).where(known).order_by(import_jobs.c.submitted_at.desc()).limit(1)
-            if not again and (row := connection.execute(newest).one_or_none()):
-                earlier = of_row(row)
+            if not again and (earlier := _same_content(connection, job.customer, job.source_sha256)):
                 raise AlreadyImported(
                     f"{job.source_uri}: the same content is job {earlier.id} ({earlier.status}, submitted"
                     f" {earlier.submitted_at:%Y-%m-%d %H:%M} UTC from {earlier.source_uri});"
@@ -91,6 +88,11 @@ class JobStore:
             submitted = {"submitted_at": self._submitted_at(connection, job)}
             connection.execute(import_jobs.insert(), asdict(job) | submitted)
             self._event(connection, job.id, None, Status.SUBMITTED, attempt=0, who=job.submitted_by)
+
+    def with_content(self, sha256: str, *, customer: str) -> ImportJob | None:
+        """The customer's newest job of a content that has not failed, which `add` refuses to take on once more."""
+        with self._transaction() as connection:
+            return _same_content(connection, customer, sha256)
 
     def _submitted_at(self, connection: sa.Connection, job: ImportJob) -> datetime:
         """The job's time of submission, after those of its customer's other jobs: the catalog knows them in this order,
@@ -288,11 +290,9 @@ class JobStore:
         return seconds, datetime.fromtimestamp(seconds, UTC)
 
 
-@contextmanager
-def _folder_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise JobError(
-            f"{path.parent}: {error.strerror or error}; jobs are kept there, so it must be writable"
-        ) from None
+def _same_content(connection: sa.Connection, customer: str, sha256: str) -> ImportJob | None:
+    same = sa.and_(import_jobs.c.customer == customer, import_jobs.c.source_sha256 == sha256)
+    alive = import_jobs.c.status.in_([Status.SUBMITTED, Status.RUNNING, Status.SUCCEEDED])
+    newest = sa.select(import_jobs).where(same, alive).order_by(import_jobs.c.submitted_at.desc()).limit(1)
+    row = connection.execute(newest).one_or_none()
+    return None if row is None else of_row(row)

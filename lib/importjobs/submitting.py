@@ -55,6 +55,8 @@ class DryRun:
     runner: str
     output: str
     seconds: float  # estimated
+    source_sha256: str = ""
+    same_content: str | None = None  # the UUID of the customer's job that has it; only --again would import it
 
 
 def take_in(source: str, *, job: Folder, profile: Profile, settings: Settings) -> Copied:
@@ -137,6 +139,7 @@ def try_out(source: str, *, output: str, profile: Profile, settings: Settings, c
         runner=settings.jobs.runner,
         output=folder(output).uri,
         seconds=round(FLOW_SECONDS + reading + work, 1),
+        source_sha256=staged.source.sha256,
     )
 
 

@@ -74,7 +74,10 @@ def test_a_file_that_was_imported_says_so(tmp_path: Path) -> None:
     done = called(tmp_path, "submit", str(SAMPLE))
     assert done.exit_code == 1
     assert f"the same content is job {job['id']}" in done.stderr
+    assert f"The same content is job {job['id']} already" in called(tmp_path, "submit", str(SAMPLE), "--dry-run").stdout
     assert as_json(tmp_path, "submit", str(SAMPLE), "--again")["id"] != job["id"]
+    other = as_json(tmp_path, "submit", str(SAMPLE), "--customer", "other", "--dry-run")
+    assert other["same_content"] is None
 
 
 def test_a_dry_run_says_what_would_be_done_and_leaves_nothing(tmp_path: Path) -> None:

@@ -143,6 +143,12 @@ def test_a_running_job_whose_run_is_gone_has_failed_and_can_be_retried(desk: Des
     assert desk.runner.started == [job.id, job.id]
 
 
+def test_a_list_tells_that_a_local_run_is_gone(desk: Desk) -> None:
+    job = desk.submit()
+    desk.store.begin(job.id, owner="gone", seconds=0)
+    assert [one.status for one in jobs.list_jobs(**desk.where())] == [Status.FAILED]
+
+
 def test_a_cancelled_job_is_not_retried_before_its_run_has_ended(desk: Desk) -> None:
     job = desk.submit()
     attempt = desk.begin(job)
