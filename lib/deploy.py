@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 try:
+    from lib.argo.cluster import cluster_problem, production_token
     from lib.argo.preflight import Machine, before_compiling, in_template, machine_from
-    from lib.argo.reachable import cluster_problem, problems_of
+    from lib.argo.reachable import problems_of
     from lib.errors import SettingsError
     from lib.importjobs.sharing import LARGE_BYTES
     from lib.settings import ROOT, Settings, parse, settings_of
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     which.add_argument("--branch", help="another branch's deployment than the current git branch's")
     parser.add_argument("--check", action="store_true", help="only check; deploy nothing")
     parser.add_argument("--allow-uncommitted", action="store_true", help="deploy what is not committed, too")
+    parser.add_argument("--take-over", action="store_true", help="replace what another user has deployed")
     given = parser.parse_args(arguments)
     try:
         settings = _settings(given.config)
@@ -79,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
         if given.check:
             return 0
         for name, one in zip(names, wanted, strict=True):
-            if said := _created(one):
+            if said := _created(one, name=name, take_over=given.take_over):
                 print(f"failed: {name}: {said}", file=sys.stderr)
                 return 1
     print(f'deployed; who submits sets [jobs] runner = "argo", template = "{names[0]}", template_small = "{names[1]}"')
@@ -115,12 +117,15 @@ def _checked(wanted: Sequence[Deployment], machine: Machine) -> tuple[list[str],
     return names, list(dict.fromkeys(problems))
 
 
-def _created(wanted: Deployment) -> str:
+def _created(wanted: Deployment, *, name: str, take_over: bool) -> str:
     """Make a template in the cluster, printing what Metaflow says; gives why it could not be made, '' where it is."""
     line = _command(wanted.config, wanted.settings, wanted.branch)
+    if take_over and (token := production_token(wanted.settings.deployment.namespace, name)):
+        line += ["--authorize", token]
     done = subprocess.run(line, check=False, capture_output=True, text=True, env=_environment(wanted.settings))
     if done.returncode:
-        return _last_said(done.stderr)
+        theirs = "IncorrectProductionToken" in done.stderr or "production token" in _last_said(done.stderr)
+        return "another user has deployed it; --take-over replaces theirs" if theirs else _last_said(done.stderr)
     print(done.stdout + done.stderr, end="", flush=True)
     return ""
 

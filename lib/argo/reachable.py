@@ -1,6 +1,5 @@
-"""Whether S3, Metaflow's metadata service and the cluster answer, found in seconds where Metaflow takes minutes."""
+"""Whether S3 and Metaflow's metadata service answer, found within seconds: Metaflow itself tries for minutes."""
 
-import os
 import threading
 import urllib.error
 import urllib.request
@@ -83,38 +82,6 @@ def service_problem(url: str, *, headers: Mapping[str, str]) -> str:
         return f"what answers there is no metadata service of Metaflow's ({error.code}); check the address"
     except (OSError, ValueError) as error:
         return f"cannot be reached ({_line(getattr(error, 'reason', error))}); check the address and the network"
-
-
-def cluster_problem(namespace: str) -> str:
-    """What keeps this machine from putting workflow templates into a namespace, '' for nothing that can be seen."""
-    from kubernetes import client, config
-    from urllib3.exceptions import HTTPError
-
-    settings = client.Configuration()
-    settings.retries = False
-    try:
-        # As Metaflow chooses.
-        if "KUBERNETES_SERVICE_HOST" in os.environ:
-            config.load_incluster_config(client_configuration=settings)
-        else:
-            config.load_kube_config(client_configuration=settings)
-        asked = client.CustomObjectsApi(client.ApiClient(settings))
-        place = ("argoproj.io", "v1alpha1", namespace, "workflowtemplates")
-        asked.list_namespaced_custom_object(*place, limit=1, _request_timeout=SECONDS - 2)
-    except config.ConfigException as error:
-        return f"{_line(error).rstrip('.')}; set KUBECONFIG, or point kubectl at the cluster"
-    except client.ApiException as error:
-        if error.status == 404:
-            return (
-                f"{settings.host} has no Argo Workflows; install it (3.6 or newer), or point kubectl at another cluster"
-            )
-        return (
-            f"{settings.host} answered {error.status} to who asks for the workflow templates of namespace {namespace}; "
-            "use an account with the role shelfsort-deploy (config/kubernetes/access.yaml)"
-        )
-    except (HTTPError, OSError):
-        return f"{settings.host} cannot be reached; see `kubectl config current-context`"
-    return ""
 
 
 def is_this_machine(host: str) -> bool:

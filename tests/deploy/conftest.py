@@ -65,6 +65,7 @@ def answering(status: int = 200, *, path: str = "/ping") -> Iterator[str]:
         def do_GET(self) -> None:
             self.send_response(status if self.path.partition("?")[0] == path else 404)
             self.send_header("Content-Length", "2")
+            self.send_header("METADATA_SERVICE_VERSION", "2.4.13")
             self.end_headers()
             self.wfile.write(b"{}")
 

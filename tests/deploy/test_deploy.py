@@ -113,21 +113,6 @@ def test_a_step_that_the_flow_does_not_have_is_refused(
     assert "deployment.steps.joins: the flow has no such step" in line
 
 
-def test_no_cluster_at_all_is_told_before_anything_is_compiled(
-    deployer: Machine,
-    config: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(deploy, "machine_from", lambda environment: deployer)
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    assert deploy.main(["--config", str(config), "--branch", "try", "--allow-uncommitted"]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("refused: the cluster: Invalid kube-config file. No configuration found; set KUBECONFIG")
-
-
 def test_a_python_without_the_requirements_is_told_so(tmp_path: Path) -> None:
     line = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.append({str(ROOT)!r}); import lib.deploy"]
     done = subprocess.run(line, check=False, capture_output=True, text=True, cwd=tmp_path)

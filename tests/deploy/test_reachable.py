@@ -2,7 +2,6 @@
 
 import socket
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -87,38 +86,3 @@ def test_wrong_credentials_for_s3_are_refused(deployer: Machine, monkeypatch: py
     found = problems(settings(), deployer)
     assert len(found) == 2
     assert all("check the credentials" in problem for problem in found)
-
-
-KUBECONFIG = """
-apiVersion: v1
-kind: Config
-clusters: [{name: here, cluster: {server: "%s"}}]
-contexts: [{name: here, context: {cluster: here, user: me}}]
-users: [{name: me, user: {token: nothing}}]
-current-context: here
-"""
-TEMPLATES = "/apis/argoproj.io/v1alpha1/namespaces/shelfsort/workflowtemplates"
-
-
-@pytest.mark.parametrize(
-    ("status", "said"),
-    [
-        (200, ""),
-        (404, "has no Argo Workflows; install it (3.6 or newer)"),
-        (
-            403,
-            "answered 403 to who asks for the workflow templates of namespace shelfsort; use an account with the role",
-        ),
-        (None, "cannot be reached; see `kubectl config current-context`"),
-    ],
-)
-def test_a_cluster_that_would_take_no_template_is_told(
-    status: int | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "config"))
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    with answering(status or 200, path=TEMPLATES) as address:
-        (tmp_path / "config").write_text(KUBECONFIG % (address if status else "http://127.0.0.1:9"))
-        found = reachable.cluster_problem("shelfsort")
-    assert said in found
-    assert bool(said) == bool(found)
