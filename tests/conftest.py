@@ -96,3 +96,4 @@ def postgres_url(_postgres: str) -> Iterator[str]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what golden tests find as what they expect")
+    parser.addoption("--storms", type=int, default=0, metavar="N", help="walk N imports on a failing S3")
