@@ -103,6 +103,7 @@ class CategorizeFlow(FlowSpec):
         """Import the results into the catalog in one transaction."""
         from lib.catalog import CatalogJob, import_results
         from lib.cataloging.rows import catalog_tables
+        from lib.importjobs.runs import fence
         from lib.storage import folder
 
         config, rows = settings.settings_of(self.chosen), self.joined.rows
@@ -118,6 +119,7 @@ class CategorizeFlow(FlowSpec):
             ),
             tables=lambda: catalog_tables(rows, folder(self.plan.job_uri)),
             across_customers=config.review.across_customers,
+            before_commit=fence(self.attempt, config=self.config),
         )
         self.next(self.end)
 

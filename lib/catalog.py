@@ -119,18 +119,25 @@ def target_of(output: Folder, *, url: str) -> sa.URL:
 
 
 def import_results(
-    output: Folder, *, url: str, job: CatalogJob, tables: Tables, across_customers: bool = True
+    output: Folder,
+    *,
+    url: str,
+    job: CatalogJob,
+    tables: Tables,
+    across_customers: bool = True,
+    before_commit: Callable[[], None] = lambda: None,
 ) -> CatalogImport:
     """Put a job's rows into the database at a URL; an empty URL means SQLite, catalog.db in the output folder.
 
     `tables` gives a fresh stream of tables of catalogrows.CATALOG_ROWS each time it is called; one of them is in memory
-    at a time. What people said for other customers counts where `across_customers` says so. Whatever goes wrong, no row
+    at a time. What people said for other customers counts where `across_customers` says so. `before_commit` may raise
+    what keeps the import from taking effect, for it may have waited long for its turn. Whatever goes wrong, no row
     of the database has changed.
 
-    Raises CatalogError, StorageError when the output folder is on S3, and what the stream itself raises.
+    Raises CatalogError, StorageError when the output folder is on S3, and what the stream and `before_commit` raise.
     """
     started = time.monotonic()
-    order = _Order(job, tables, across_customers)
+    order = _Order(job, tables, across_customers, before_commit)
     if not url and isinstance(output, S3Folder):
         where = output.uri_of(FILE)
         customer, counts, touched = _import_on_s3(output, order)
@@ -153,6 +160,7 @@ class _Order:
     job: CatalogJob
     tables: Tables
     across_customers: bool
+    before_commit: Callable[[], None]
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -200,7 +208,9 @@ def _import(url: sa.URL, order: _Order, *, where: str) -> _Done:
             there = connection.execute(entry).one_or_none()
             if there is not None and _is_the_same(connection, there, order):
                 return _Done(customer, {name: there._mapping[name] for name in _COLUMNS}, False)
-            return _Done(customer, _replace(connection, there, order), True)
+            counts = _replace(connection, there, order)
+            order.before_commit()
+            return _Done(customer, counts, True)
 
 
 def make_tables(engine: sa.Engine, *, where: str) -> None:

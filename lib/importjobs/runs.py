@@ -145,10 +145,8 @@ def job_step(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(flow: Any, *inputs: Any) -> Any:
         try:
             attempt = _attempt(flow, inputs)
-            if attempt is not None and function.__name__ in FENCED and not store_of(flow.config).holds(attempt):
-                raise JobError(
-                    f"job {attempt.job_id} was cancelled or is another run's; this one (attempt {attempt.number}) ends"
-                )
+            if function.__name__ in FENCED:
+                fence(attempt, config=flow.config)()
             with _worker(flow, function.__name__):
                 return function(flow, *inputs)
         except Exception as error:
@@ -158,6 +156,18 @@ def job_step(function: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return one_line_errors(wrapped)
+
+
+def fence(attempt: "Attempt | None", *, config: Any) -> Callable[[], None]:
+    """A function that raises a JobError when a submitted job was cancelled, or is another run's by now."""
+
+    def check() -> None:
+        if attempt is not None and not store_of(config).holds(attempt):
+            raise JobError(
+                f"job {attempt.job_id} was cancelled or is another run's; this one (attempt {attempt.number}) ends"
+            )
+
+    return check
 
 
 @contextmanager

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 
 from lib import database
 from lib.catalog import CatalogJob, import_results, reviewed_names
-from lib.errors import CatalogError
+from lib.errors import CatalogError, JobError
 from lib.review.decided import name_key
 from lib.review.store import Decision, add_corrections, all_corrections
 from lib.storage import folder
 from tests import services
-from tests.catalogs import product, put, stream
+from tests.catalogs import dump, product, put, stream
 
 SECRET = "hunter2"
 
@@ -158,6 +158,22 @@ def test_a_table_of_that_name_that_is_an_earlier_version_s_or_another_program_s(
         with pytest.raises(CatalogError) as caught:
             reviewed_names(folder("unused"), url=url, customer="")
         assert str(caught.value) == line
+
+
+def test_an_import_that_is_called_off_before_its_commit_changes_nothing(postgres_url: str, tmp_path: Path) -> None:
+    """A job that was cancelled while it waited for its turn."""
+
+    def cancelled() -> None:
+        raise JobError("it was cancelled")
+
+    for url in (postgres_url, f"sqlite:///{tmp_path}/a.db"):
+        put(url, [product("sku:1", "Oat drink")])
+        before = dump(url)
+        given = CatalogJob("job-2", "m1")
+        rows = stream([product("sku:2", "Pale ale")])
+        with pytest.raises(JobError, match="it was cancelled"):
+            import_results(folder("unused"), url=url, job=given, tables=rows, before_commit=cancelled)
+        assert dump(url) == before
 
 
 @pytest.mark.parametrize("name", ["missing/a.db", ""])
