@@ -71,7 +71,7 @@ class TrainFlow(FlowSpec):
         examples, self.sources = trainingdata.examples_of(given, seed=self.seed)
         self.counts = training.write_examples(examples, self.folder, limit=self.limit)
         self.model_name = self.called or folder(self.publish).uri.rstrip("/").rpartition("/")[2]
-        self.candidates = list(training.CANDIDATES_OF_FILES if self.data else training.CANDIDATES)
+        self.candidates = training.candidates_for(self.folder, of_file=bool(self.data))
         self.next(self.fit, foreach="candidates")
 
     @step
@@ -80,7 +80,9 @@ class TrainFlow(FlowSpec):
         """Fit and calibrate one candidate."""
         from lib import training
 
-        self.fitted = training.fit_candidate(self.input, self.folder, name=self.model_name, seed=self.seed)
+        self.fitted = training.fit_candidate(
+            self.input, self.folder, name=self.model_name, seed=self.seed, by_all_columns=bool(self.data)
+        )
         self.next(self.choose)
 
     @step

@@ -42,20 +42,20 @@ def report_card(report: dict[str, Any]) -> list[Any]:
 
 def training_card(model: dict[str, Any], *, compared: list[dict[str, Any]], where: str) -> list[Any]:
     """The components of the card of a training: a model's card.json, and what each candidate came to."""
-    metrics = model["metrics"]
-    test = metrics["test"]
+    metrics, test = model["metrics"], model["metrics"]["test"]
     figures = ("products", "top1", "top3", "macro_f1", "weighted_f1", "parent", "ece", "coverage_at_95", "answered",
                "answered_right")  # fmt: skip
     tested = [[kind, *(figure_of.get(figure, "") for figure in figures)] for kind, figure_of in metrics.items()]
     if "model_in_use" in model:
         in_use = model["model_in_use"]
         tested.append([f"test, model in use {in_use['version']}", *(in_use.get(figure, "") for figure in figures)])
+    columns = list(dict.fromkeys(column for one in compared for column in one))
     by_size = sorted(test["labels"].items(), key=lambda item: (-item[1]["products"], item[0]))
     return [
         Markdown(f"# {model['name']} {model['version']}\n`{where}`; seed {model['seed']}"),
         Markdown("\n".join(f"- {split}: {source}" for split, source in model["data"].items())),
         Markdown("## Candidates on validation"),
-        Table([list(one.values()) for one in compared], headers=list(compared[0])),
+        Table([[one.get(column, "") for column in columns] for one in compared], headers=columns),
         Markdown("## The best"),
         Table(tested, headers=["", *figures]),
         Markdown("## Confidence against how often it is right, on test"),

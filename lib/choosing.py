@@ -1,15 +1,22 @@
 """The categorizer a job uses: the fast model of a folder, a slow one in its place, or that where the fast is unsure."""
 
 from lib.categorizing import Categorizer
+from lib.modelfolder import BLOCKS, kind_of, read_card
 from lib.remote.usage import Usage
 from lib.settings import Settings
+from lib.storage import folder
 
 
 def load_categorizer(uri: str, *, precision: float = 0.95) -> Categorizer:
-    """The categorizer whose model lies in a folder, local or s3://; ModelError when it cannot be used.
+    """The categorizer of the kind of model in a folder, local or s3://; ModelError when it cannot be used.
 
     `precision`: the share of right answers wanted among those it is sure of.
     """
+    # Not above: scikit-learn, which blocks need, takes a second to load, and a batch needs one kind.
+    if kind_of(read_card(folder(uri))) == BLOCKS:
+        from lib.blocks.categorizer import BlockCategorizer
+
+        return BlockCategorizer.load(uri, precision=precision)
     from lib.words.categorizer import WordCategorizer
 
     return WordCategorizer.load(uri, precision=precision)

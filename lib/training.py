@@ -6,61 +6,57 @@ The same examples, candidate and seed give the same model, byte for byte, on one
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lib import modelfolder
+from lib.blocks.categorizer import BlockCategorizer
+from lib.blocks.classifier import BlockClassifier
+from lib.blocks.fit import learned_anew
+from lib.blocks.modelfolder import Content as BlockContent
 from lib.categorizing import TOP, Described
+from lib.choosing import load_categorizer
 from lib.errors import ModelError
+from lib.learning.candidates import CANDIDATES, CANDIDATES_OF_FILES, MOST_FOR_BLOCKS, Blocks, Candidate
 from lib.learning.evaluating import evaluate
 from lib.learning.examples import TEXTS, parents_of
-from lib.modelfolder import PRECISIONS
+from lib.learning.thresholds import never, thresholds_of
 from lib.storage import folder
 from lib.words.categorizer import WordCategorizer
 from lib.words.lexicon import Lexicon
 from lib.words.lexicon_entries import read_entries
-from lib.words.modelfolder import Content, load, save
+from lib.words.modelfolder import Content
 
 TABLE = "examples.parquet"
 # A word of so many English examples needs no translation.
 ENGLISH_NAMES = 20
 # Weights that a product's other texts may get beside its name's 1.
 FIELD_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
-# How many products' worth of the whole speak where a threshold is chosen for a few labels alone.
-PRIOR = 20
-# No confidence is so high: what cannot be answered surely enough is never answered.
-NEVER = 2.0
 # What an example is worth that is another text of a product and not its name, and how much of it is learned from: what
 # a thing is stands at the beginning of its description, and the rest takes most of the time.
 OTHER_WEIGHT, OTHER_LETTERS = 0.3, 200
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Settings of a model that might turn out best; see lib/words/fit.py for what they mean."""
-
-    name: str
-    epochs: int = 5
-    hidden: int = 128
-    lexicon: bool = True  # whether config/lexicon explains words of other languages
-
-
-CANDIDATES = (Candidate("shorter", epochs=4), Candidate("longer", epochs=6))
-# The lexicon is about groceries: it takes the colour brown for a cheese, which costs clothes and tools right answers.
-CANDIDATES_OF_FILES = (Candidate("longer", epochs=6), Candidate("untranslated", epochs=6, lexicon=False))
+NOTHING_KNOWN = "no label of the validation is learned; use more data or a higher --limit"
 
 
 @dataclass(frozen=True)
 class FittedCandidate:
     """A candidate after fitting; the model itself lies in the folder."""
 
-    candidate: Candidate
+    candidate: Candidate | Blocks
     uri: str
     version: str
-    validation: dict[str, Any]  # evaluate()'s metrics
+    validation: dict[str, Any]  # evaluate()'s metrics, of the names alone
     seconds: float
+    # The same where the other columns are told as well; empty where there are none, or they are not what counts.
+    with_others: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """The metrics that candidates are compared by."""
+        return self.with_others or self.validation
 
 
 def write_examples(examples: Any, uri: str, *, limit: int) -> dict[str, int]:
@@ -91,19 +87,74 @@ def read_split(uri: str, split: str) -> tuple[Described, list[str], Any]:
     with folder(uri).reading(TABLE) as path:
         table = pd.read_parquet(path)
     table = table[table["split"] == split].reset_index(drop=True)
-    products = Described(*(table[column].tolist() for column in TEXTS))
-    return products, table["label"].tolist(), table
+    return _described(table), table["label"].tolist(), table
 
 
-def fit_candidate(candidate: Candidate, uri: str, *, name: str, seed: int) -> FittedCandidate:
-    """Fit and calibrate on the examples in a folder, and save the model to candidates/ in it."""
+def candidates_for(uri: str, *, of_file: bool) -> list[Candidate | Blocks]:
+    """The candidates for the examples in a folder, built in or of somebody's file."""
+    if not of_file:
+        return list(CANDIDATES)
+    _, labels, _ = read_split(uri, "train")
+    small = len(labels) * len({*labels}) <= MOST_FOR_BLOCKS
+    return [one for one in CANDIDATES_OF_FILES if small or isinstance(one, Candidate)]
+
+
+def fit_candidate(
+    candidate: Candidate | Blocks, uri: str, *, name: str, seed: int, by_all_columns: bool = False
+) -> FittedCandidate:
+    """Fit and calibrate on the examples in a folder, and save the model to candidates/ in it.
+
+    by_all_columns: whether candidates are compared with the other columns told, where there are any.
+    """
     start = time.monotonic()
-    products, truth, _ = read_split(uri, "val")
-    content = fit(candidate, read_split(uri, "train")[2], products, truth, seed=seed)
+    products, truth, val = read_split(uri, "val")
+    train = read_split(uri, "train")[2]
+    judged: Content | BlockContent
+    content: Content | BlockContent
+    if isinstance(candidate, Blocks):
+        judged, content = fit_blocks(candidate, train, val, seed=seed)
+    else:
+        judged = content = fit(candidate, train, products, truth, seed=seed)
     target = folder(uri).uri_of(f"candidates/{candidate.name}")
-    save(content, target, name=name, facts={"candidate": asdict(candidate)})
-    metrics = evaluate(WordCategorizer(name, content), Described(products.names), truth)
-    return FittedCandidate(candidate, target, content.version, metrics, round(time.monotonic() - start, 1))
+    _save(content, target, name=name, facts={"candidate": asdict(candidate)})
+    categorizer = _categorizer(name, judged)
+    metrics = evaluate(categorizer, Described(products.names), truth)
+    more = evaluate(categorizer, products, truth) if by_all_columns and products.others() else {}
+    return FittedCandidate(candidate, target, content.version, metrics, round(time.monotonic() - start, 1), more)
+
+
+def fit_blocks(candidate: Blocks, train: Any, val: Any, *, seed: int) -> tuple[BlockContent, BlockContent]:
+    """A model of the training rows, calibrated and given its thresholds on the validation's, and the one to be used.
+
+    That one has learned from the validation's rows as well, and keeps calibration and thresholds: a tenth more to
+    learn from is worth half a point in GPC. Raises ModelError when there is no word, or no label of the validation in
+    the training rows.
+    """
+    import pandas as pd
+
+    val = val[val["label"].isin({*train["label"]})]
+    if not len(val):
+        raise ModelError(NOTHING_KNOWN)
+    validation, truth = _described(val), val["label"].tolist()
+    classifier = BlockClassifier(cost=candidate.cost, random_state=seed)
+    try:
+        classifier.fit(_described(train), train["label"].tolist(), train["weight"], validation=(validation, truth))
+    except ValueError as error:
+        raise ModelError(f"not enough to learn from: {error}") from error
+    known = classifier.classes_.tolist()
+    parent_of, pools = parents_of(known)
+    content = BlockContent(known, parent_of, classifier.model_, never(len(known)))
+    content = replace(content, thresholds=_both_thresholds(content, pools, validation, truth))
+    both = pd.concat([train, val], ignore_index=True)
+    model = learned_anew(
+        classifier.model_,
+        _described(both),
+        np.searchsorted(classifier.classes_, both["label"].to_numpy(dtype=object)),
+        both["weight"].to_numpy(dtype=np.float32),
+        cost=candidate.cost,
+        seed=seed,
+    )
+    return content, replace(content, model=model)
 
 
 def fit(candidate: Candidate, train: Any, validation: Described, truth: list[str], *, seed: int) -> Content:
@@ -121,7 +172,7 @@ def fit(candidate: Candidate, train: Any, validation: Described, truth: list[str
         labels += told["label"].tolist()
         weights += (told["weight"] * OTHER_WEIGHT).tolist()
     if not {*truth} & {*labels}:
-        raise ModelError("no label of the validation is learned; use more data or a higher --limit")
+        raise ModelError(NOTHING_KNOWN)
     classifier = WordClassifier(epochs=candidate.epochs, hidden=candidate.hidden, random_state=seed)
     try:
         classifier.fit(
@@ -131,24 +182,20 @@ def fit(candidate: Candidate, train: Any, validation: Described, truth: list[str
         raise ModelError(f"not enough to learn from: {error}") from error
     known = [str(label) for label in classifier.classes_]
     parent_of, pools = parents_of(known)
-    blank = np.full((len(PRECISIONS), len(known) + 1), NEVER)
-    content = Content(known, parent_of, classifier.model_.fitted, blank, {}, lexicon)
+    content = Content(known, parent_of, classifier.model_.fitted, never(len(known)), {}, lexicon)
     content = replace(content, weights=_field_weights(content, validation, truth))
-    # Products come with other columns or without; thresholds are to hold for both.
-    alone = _thresholds(content, pools, Described(validation.names), truth)
-    together = _thresholds(content, pools, validation, truth) if validation.others() else alone
-    return replace(content, thresholds=np.maximum(alone, together))
+    return replace(content, thresholds=_both_thresholds(content, pools, validation, truth))
 
 
 def best(fitted: list[FittedCandidate]) -> FittedCandidate:
     """The one with the most right answers on validation; of equals, the first by name."""
-    return min(fitted, key=lambda one: (-one.validation["top1"], one.candidate.name))
+    return min(fitted, key=lambda one: (-one.decisive["top1"], one.candidate.name))
 
 
 def summary(one: FittedCandidate) -> dict[str, Any]:
     """A candidate's line in the comparison; without its seconds, which differ from run to run."""
     figures = ("top1", "top3", "macro_f1", "ece", "coverage_at_95", "answered", "answered_right")
-    return asdict(one.candidate) | {figure: one.validation[figure] for figure in figures}
+    return asdict(one.candidate) | {figure: one.decisive[figure] for figure in figures}
 
 
 def publish(
@@ -158,20 +205,51 @@ def publish(
 
     `compare` is the folder of the model in use, which is evaluated on the same test; '' for none.
     """
-    _, content = load(chosen.uri)
     products, truth, _ = read_split(data, "test")
-    categorizer = WordCategorizer(name, content)
-    metrics = {"validation": chosen.validation, "test": evaluate(categorizer, Described(products.names), truth)}
+    categorizer = _loaded(chosen.uri)
+    metrics = {"validation": chosen.validation}
+    if chosen.with_others:
+        metrics["validation_with_other_columns"] = chosen.with_others
+    metrics["test"] = evaluate(categorizer, Described(products.names), truth)
     if products.others():
         metrics["test_with_other_columns"] = evaluate(categorizer, products, truth)
     others = _compared(compare, Described(products.names), truth) if compare else {}
     facts = {**facts, "candidate": asdict(chosen.candidate), "metrics": metrics, **others}
-    return save(content, uri, name=name, facts=facts)
+    return _save(categorizer.content, uri, name=name, facts=facts)
+
+
+def _loaded(uri: str) -> WordCategorizer | BlockCategorizer:
+    categorizer = load_categorizer(uri)
+    assert isinstance(categorizer, WordCategorizer | BlockCategorizer)
+    return categorizer
+
+
+def _categorizer(name: str, content: Content | BlockContent) -> WordCategorizer | BlockCategorizer:
+    return WordCategorizer(name, content) if isinstance(content, Content) else BlockCategorizer(name, content)
+
+
+def _save(content: Content | BlockContent, uri: str, *, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    kind = modelfolder.WORDS if isinstance(content, Content) else modelfolder.BLOCKS
+    return modelfolder.save(content, uri, kind=kind, name=name, facts=facts)
+
+
+def _both_thresholds(
+    content: Content | BlockContent, pools: list[str], validation: Described, truth: list[str]
+) -> npt.NDArray[np.float64]:
+    """Thresholds that hold for products with other columns and without, since they come both ways."""
+    categorizer = _categorizer("", content)
+    alone = thresholds_of(categorizer, pools, Described(validation.names), truth)
+    together = thresholds_of(categorizer, pools, validation, truth) if validation.others() else alone
+    return np.maximum(alone, together)
+
+
+def _described(table: Any) -> Described:
+    return Described(*(table[column].tolist() for column in TEXTS))
 
 
 def _compared(uri: str, products: Described, truth: list[str]) -> dict[str, Any]:
     try:
-        other = WordCategorizer.load(uri)
+        other = _loaded(uri)
     except ModelError:
         return {}  # there is none yet, or one of an older layout
     if not {*truth} & {*other.labels}:
@@ -206,42 +284,3 @@ def _field_weights(content: Content, validation: Described, truth: list[str]) ->
             surprises.append(-np.log(np.maximum(chances[at, labels].astype(np.float64), 1e-9)).mean())
         weights[kind] = FIELD_WEIGHTS[int(np.argmin(surprises))]
     return weights
-
-
-def _thresholds(content: Content, pools: list[str], validation: Described, truth: list[str]) -> npt.NDArray[np.float64]:
-    """What Content.thresholds holds: by the labels of a pool together, and by the whole where a pool has few."""
-    categorizer = WordCategorizer("", content)
-    answers = categorizer.categorize(validation)
-    winners, sure = answers.categories[:, 0], answers.confidences[:, 0]
-    right = np.array(content.labels, dtype=object)[winners] == np.array(truth, dtype=object)
-    levels = np.append(np.linspace(0, 0.995, 200), 0.9999)
-    every = _above(sure, right, levels)
-    overall = every[1] / np.maximum(every[0], 1)
-    pool_of = np.array(pools, dtype=object)
-    table = np.full((len(PRECISIONS), len(pools) + 1), NEVER)
-    for pool in sorted({*pools}):
-        mine = pool_of[winners] == pool
-        count, hits = _above(sure[mine], right[mine], levels)
-        estimate = (hits + PRIOR * overall) / (count + PRIOR)
-        for row, precision in enumerate(PRECISIONS):
-            good = np.flatnonzero((estimate >= precision) & (every[0] > 0))
-            table[row, :-1][pool_of == pool] = levels[good[0]] if len(good) else NEVER
-    if answers.parents is not None and answers.parent_confidences is not None and categorizer.parents:
-        above = np.array([categorizer.parent_of.get(label, "") for label in truth], dtype=object)
-        parent_right = np.array(categorizer.parents, dtype=object)[answers.parents] == above
-        for row, precision in enumerate(PRECISIONS):
-            left = sure < table[row, :-1][winners]
-            count, hits = _above(answers.parent_confidences[left], parent_right[left], levels)
-            good = np.flatnonzero((count > 0) & (hits >= precision * count))
-            table[row, -1] = levels[good[0]] if len(good) else NEVER
-    return table
-
-
-def _above(
-    sure: npt.NDArray[np.float64], right: npt.NDArray[np.bool_], levels: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """How many answers are at or above each level, and how many of them are right."""
-    order = np.argsort(sure)
-    places = np.searchsorted(sure[order], levels)
-    hits = np.append(0, np.cumsum(right[order]))
-    return len(sure) - places, hits[-1] - hits[places]

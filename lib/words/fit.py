@@ -107,8 +107,13 @@ def fit(
 UNCALIBRATED = Calibration(wide=1.0, deep=0.5)
 
 
-def calibration_of(scores: Scores, labels: npt.NDArray[np.int64]) -> Calibration:
-    """The calibration under which the labels' numbers (n,) of texts that were not learned from are most likely."""
+def calibration_of(
+    scores: Scores, labels: npt.NDArray[np.int64], *, unknown: tuple[float, float] = (-5, 0)
+) -> Calibration:
+    """The calibration under which the labels' numbers (n,) of texts that were not learned from are most likely.
+
+    unknown: the bounds of what Scores.unknown counts.
+    """
     from scipy.optimize import minimize
 
     wide, deep, rows = scores.wide.astype(np.float64), scores.deep.astype(np.float64), np.arange(len(labels))
@@ -135,7 +140,7 @@ def calibration_of(scores: Scores, labels: npt.NDArray[np.int64]) -> Calibration
 
     if not len(inputs):
         return plain
-    bounds = [(-5, 5), (0.1, 5), (-5, 0)]
+    bounds = [(-5, 5), (0.1, 5), unknown]
     line = minimize(doubt, [0.0, 1.0, 0.0], jac=True, bounds=bounds, method="L-BFGS-B").x.round(6).tolist()
     return Calibration(*factors, *line)
 

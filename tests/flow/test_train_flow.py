@@ -15,9 +15,9 @@ import pytest
 
 from lib.categorizing import Described
 from lib.choosing import load_categorizer
+from lib.learning.candidates import CANDIDATES_OF_FILES
 from lib.settings import ROOT
 from lib.taxonomy import read_taxonomy
-from lib.training import CANDIDATES_OF_FILES
 from lib.words.categorizer import WordCategorizer
 from tests.flow.running import environment
 

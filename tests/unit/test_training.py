@@ -14,10 +14,12 @@ from lib import training
 from lib.categorizing import Described
 from lib.choosing import load_categorizer
 from lib.errors import ModelError
+from lib.learning.candidates import Candidate
 from lib.learning.evaluating import evaluate
 from lib.learning.examples import COLUMNS
+from lib.learning.thresholds import NEVER
 from lib.modelfolder import PRECISIONS
-from lib.training import NEVER, Candidate, FittedCandidate
+from lib.training import FittedCandidate
 from lib.words.categorizer import WordCategorizer
 from lib.words.lexicon_entries import Entry
 from lib.words.modelfolder import Content

@@ -1,0 +1,33 @@
+"""Settings of models that might turn out best: what flows/train.py fits side by side."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Settings of a word model that might turn out best; see lib/words/fit.py for what they mean."""
+
+    name: str
+    epochs: int = 5
+    hidden: int = 128
+    lexicon: bool = True  # whether config/lexicon explains words of other languages
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Settings of a model of blocks (lib/blocks) that might turn out best."""
+
+    name: str
+    cost: float = 1.0
+
+
+CANDIDATES = (Candidate("shorter", epochs=4), Candidate("longer", epochs=6))
+# The lexicon is about groceries: it takes the colour brown for a cheese, which costs clothes and tools right answers.
+CANDIDATES_OF_FILES = (
+    Candidate("longer", epochs=6),
+    Candidate("untranslated", epochs=6, lexicon=False),
+    Blocks("blocks"),
+)
+# A model of blocks takes time for each example and each label: with so many of both, and texts as long as in GPC's
+# offers, half an hour. Of a larger file the word models alone are tried.
+MOST_FOR_BLOCKS = 50_000_000
