@@ -22,7 +22,7 @@ from typing import Any
 
 try:
     from lib.argo.cluster import cluster_problem, production_token
-    from lib.argo.preflight import Machine, before_compiling, in_template, machine_from
+    from lib.argo.preflight import Machine, before_compiling, in_template, machine_from, notes
     from lib.argo.reachable import problems_of
     from lib.errors import SettingsError
     from lib.importjobs.sharing import LARGE_BYTES
@@ -71,6 +71,8 @@ def main(arguments: Sequence[str]) -> int:
         problems = [*problems_of({"the cluster": partial(cluster_problem, settings.deployment.namespace)})]
     if problems:
         return _refused(problems)
+    for note in notes(machine):
+        print(f"note: {note}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         wanted = deployments(given.config, settings, branch, folder=Path(folder))
         names, problems = _checked(wanted, machine)

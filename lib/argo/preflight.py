@@ -80,6 +80,13 @@ def in_template(
     return problems
 
 
+def notes(machine: Machine) -> list[str]:
+    """What is likely a mistake and may be none."""
+    if machine.endpoint and is_this_machine(urlsplit(machine.endpoint).hostname or "?"):
+        return [f"the pods are told to find S3 at {machine.endpoint}, which for a pod is itself and not this machine"]
+    return []
+
+
 def secrets_in_settings(settings: Settings, machine: Machine) -> list[str]:
     """Where the settings hold a secret: they travel in the code package, for all who can read the bucket."""
     return secrets_in(settings.model_dump(mode="json"), environment=machine.environment)

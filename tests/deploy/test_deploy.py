@@ -31,7 +31,10 @@ def test_a_branch_that_is_fit_is_said_to_be(
     monkeypatch.setattr(deploy, "machine_from", lambda environment: deployer)
     monkeypatch.setattr(deploy, "in_template", lambda *given: [])  # where these tests run, the remote may have a token
     assert deploy.main(["--config", str(config), "--branch", "try", "--check", "--allow-uncommitted"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
+    printed = capsys.readouterr()
+    (note,) = printed.err.splitlines()
+    assert note.startswith(f"note: the pods are told to find S3 at {deployer.endpoint}, which for a pod is itself")
+    assert printed.out.splitlines() == [
         "shelfsort.test.try.categorizeflow: fit to be deployed to namespace shelfsort, for all files",
         "shelfsort.test.trysmall.categorizeflow: fit to be deployed to namespace shelfsort, for files up to 10 MB",
     ]
@@ -109,7 +112,7 @@ def test_a_step_that_the_flow_does_not_have_is_refused(
     path = tmp_path / "mine.toml"
     path.write_text(GOOD + "[deployment.steps]\njoins = { cpu = 2.0 }\n")
     assert deploy.main(["--config", str(path), "--production", "--allow-uncommitted", "--check"]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    _, line = capsys.readouterr().err.splitlines()
     assert "deployment.steps.joins: the flow has no such step" in line
 
 
