@@ -215,6 +215,8 @@ def retry_import(
         raise JobError(f"job {job.id} has succeeded; there is nothing to retry")
     if job.status == Status.RUNNING:
         raise JobError(f"job {job.id} is running (attempt {job.attempts}); cancel it first")
+    if job.status == Status.SUBMITTED and job.runs and not runner.has_ended(job, store.lease_left(job.id)):
+        raise JobError(f"job {job.id} is waiting for {job.runs[-1]} to begin; there is nothing to retry yet")
     if job.status in (Status.FAILED, Status.CANCELLED) or incomplete:
         left = store.lease_left(job.id)
         if left > 0 and not runner.has_ended(job, left):

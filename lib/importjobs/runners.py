@@ -115,7 +115,8 @@ class ArgoRunner:
     def _run(self, job: ImportJob) -> Any:
         if not job.runs:
             return None
-        run_id = job.runs[-1].partition("/")[2]
+        # Where several were triggered, the one that has begun the job; the others end by themselves.
+        run_id = (job.lease_owner if job.lease_owner in job.runs else job.runs[-1]).partition("/")[2]
         with _argo_errors(f"the workflow of job {job.id} cannot be reached"):
             template = self._template_of(job)
             return self._deployed(template).get_triggered_run(template, run_id)

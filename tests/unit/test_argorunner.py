@@ -110,6 +110,50 @@ def test_a_workflow_that_cannot_be_terminated_is_said_and_one_that_argo_forgot_h
     assert jobs.retry_import(job.id, **where).status == Status.SUBMITTED
 
 
+@dataclass
+class Several:
+    """Argo with workflows of which some run."""
+
+    running: set[str]
+    triggered: int = 0
+    terminated: list[str] = field(default_factory=list)
+
+    def trigger(self, **_parameters: str) -> Any:
+        self.triggered += 1
+        return SimpleNamespace(pathspec=f"CategorizeFlow/argo-{self.triggered}")
+
+    def get_triggered_run(self, _template: str, run_id: str) -> Any:
+        def terminate() -> bool:
+            self.terminated.append(run_id)
+            return True
+
+        return SimpleNamespace(is_running=run_id in self.running, terminate=terminate)
+
+
+def test_a_job_is_judged_by_the_workflow_that_began_it_and_not_triggered_while_one_waits(
+    bucket: str, postgres_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "products.csv").write_bytes(CSV)
+    argo = Several({"argo-1"})
+    where: dict[str, Any] = {
+        "settings": settings_of(parse(f"database_url = '{postgres_url}'\n[jobs]\nrunner = 'argo'")),
+        "output": f"{bucket}/results",
+        "runner": ArgoRunner("shelf", deployed=lambda template: argo),
+    }
+    job = jobs.submit_import(str(tmp_path / "products.csv"), **where)
+    with pytest.raises(JobError, match="is waiting for CategorizeFlow/argo-1 to begin; there is nothing to retry yet"):
+        jobs.retry_import(job.id, **where)
+    # Two who retried at the same moment: the first one's workflow has begun, the second one's was refused and is over.
+    store = JobStore(store_url(where["settings"], where["output"]))
+    store.note_run(job.id, "CategorizeFlow/argo-2")
+    store.begin(job.id, owner="CategorizeFlow/argo-1", seconds=None)
+    assert jobs.status_of(job.id, **where).job.status == Status.RUNNING
+    jobs.cancel_import(job.id, **where)
+    assert argo.terminated == ["argo-1"]
+    argo.running.clear()
+    assert jobs.retry_import(job.id, **where).status == Status.SUBMITTED
+
+
 @pytest.mark.parametrize(("size", "template"), [(10_000_000, "small"), (10_000_001, "shelf")])
 def test_a_small_file_goes_to_the_template_of_its_own(
     postgres_url: str, tmp_path: Path, size: int, template: str
