@@ -223,6 +223,11 @@ def retry_import(
             raise JobError(f"job {job.id} is {job.status}, but its run has not ended yet; try again in some seconds")
         if finish(job, store, who=who or person()):
             return store.get(job.id)
+        if not home_of(job).exists(job.source_name):
+            raise JobError(
+                f"job {job.id} cannot be run again, its copy of the file is gone: "
+                f"{home_of(job).uri_of(job.source_name)}; submit {job.source_uri} anew"
+            )
         values = {"lease_owner": None, "lease_until": None, "error": None, "finished_at": None}
         if not store.change(
             job.id, [job.status], Status.SUBMITTED, who=who or person(), note="retry", seen=job, **values

@@ -223,6 +223,16 @@ def test_results_that_somebody_has_removed_are_said_to_be_gone(desk: Desk) -> No
             call()
 
 
+def test_a_job_whose_folder_somebody_has_removed_is_not_retried(desk: Desk) -> None:
+    job = desk.submit()
+    desk.call(jobs.cancel_import, job)
+    shutil.rmtree(home(job))
+    with pytest.raises(JobError, match=f"its copy of the file is gone: {home(job)}/source/.*; submit {desk.file} anew"):
+        desk.call(jobs.retry_import, job)
+    assert desk.runner.started == [job.id]
+    assert jobs.list_jobs(**desk.where())[0].status == Status.CANCELLED
+
+
 def test_a_customers_next_job_is_the_newer_one_though_the_clock_went_back(desk: Desk) -> None:
     """The catalog goes by it: an older job's file does not turn back a newer one's."""
     first = desk.submit(customer="acme")
