@@ -129,7 +129,7 @@ def _batches(now: JobStatus) -> str:
 
 
 class Rate(TextColumn):
-    """Products per second, time left and batches, beside the bar."""
+    """Rows per second, time left and batches, beside the bar: so short that 80 columns have room for both."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -139,12 +139,15 @@ class Rate(TextColumn):
         if now is None or not now.progress.batches:
             return Text("")
         rate, left = now.progress.rows_a_second, now.progress.seconds_left
-        parts = ["rows"]
+        parts = []
         if rate:
-            parts.append(f"{rate:,.0f} products/s")
+            parts.append(f"{rate:,.0f}/s")
         if left:
             parts.append(f"{span(left)} left")
-        return Text(", ".join([*parts, f"batches: {_batches(now)}"]))
+        parts.append(f"{now.progress.succeeded}/{now.progress.batches} batches")
+        if now.progress.failed:
+            parts.append(f"{now.progress.failed} failed")
+        return Text(", ".join(parts))
 
 
 def span(seconds: float) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from lib import jobs
@@ -73,10 +73,14 @@ def watched_as_json(job_id: str, where: Where) -> JobStatus:
     return now
 
 
+def columns() -> tuple[ProgressColumn, ...]:
+    """What stands beside each other where a job is watched."""
+    return TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate()
+
+
 def watched(job_id: str, where: Where) -> JobStatus:
     """Show a bar that grows, and at its end where the job stands."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate())
-    with Bar(*columns, console=console(), transient=False) as bar:
+    with Bar(*columns(), console=console(), transient=False) as bar:
         task = bar.add_task("waiting", total=None)
         for now in _statuses(job_id, where):
             progress = now.progress

@@ -16,6 +16,7 @@ from typing import Any
 from tests.deploy.walk import Cluster, Workflow
 
 _GROUP = "/apis/argoproj.io/v1alpha1/namespaces"
+_VERBS = {"GET": "get", "POST": "create", "PATCH": "patch"}
 
 
 @dataclass
@@ -25,6 +26,7 @@ class ArgoApi:
     template: dict[str, Any]
     cluster: Cluster
     kubeconfig: Path
+    asked: set[tuple[str, str]] = field(default_factory=set)  # verb and resource, as RBAC calls them
     workflows: dict[str, Workflow] = field(default_factory=dict)  # by name, in the order in which they were triggered
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -51,6 +53,7 @@ class ArgoApi:
         """The resource that a request is answered with; None for one that is not there."""
         _, _, rest = path.partition(f"{_GROUP}/{self.namespace}/")
         kind, _, name = rest.partition("/")
+        self.asked.add((_VERBS[method], kind))
         if (method, kind) == ("GET", "workflowtemplates"):
             return self.template if name == self.template["metadata"]["name"] else None
         if (method, kind, name) == ("POST", "workflows", "") and body:

@@ -18,6 +18,7 @@ from typing import Any
 import openpyxl  # type: ignore[import-untyped]
 import pytest
 import sqlalchemy as sa
+import yaml
 
 from lib import database
 from lib.settings import ROOT
@@ -181,6 +182,14 @@ def test_a_cancelled_workflow_is_terminated_and_its_job_goes_on_even_when_argo_h
         ("submitted", 0), ("running", 1), ("cancelled", 1), ("submitted", 1), ("running", 2), ("succeeded", 2)
     ]  # fmt: skip
     assert life.said["report"]["rows"] == 502
+
+
+def test_what_users_do_takes_no_more_rights_than_their_role_has(life: Life, _api: ArgoApi) -> None:
+    assert life.said["list"]
+    roles = yaml.safe_load_all((ROOT / "config" / "kubernetes" / "access.yaml").read_text("utf-8"))
+    (role,) = (one for one in roles if (one["kind"], one["metadata"]["name"]) == ("Role", "shelfsort-trigger"))
+    granted = {(verb, kind) for rule in role["rules"] for kind in rule["resources"] for verb in rule["verbs"]}
+    assert {("create", "workflows"), ("patch", "workflows")} <= _api.asked <= granted
 
 
 def test_a_review_with_a_bad_cell_changes_nothing_and_a_good_one_counts_once(life: Life) -> None:

@@ -1,14 +1,19 @@
 """The command line of import jobs, without runs."""
 
+import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress as Bar
 from typer.testing import CliRunner, Result
 
 from lib import jobs
+from lib.importjobs import watching
 from lib.importjobs.commands import app
 from lib.importjobs.display import show_status
 from lib.importjobs.job import Status
@@ -116,6 +121,18 @@ def test_where_the_log_of_a_failed_job_is_depends_on_where_it_ran(
     for runner, log in (("local", f"/results/{JOB.id}/run.log"), ("argo", "Argo's, of CategorizeFlow/argo-shelf-x")):
         show_status(jobs.JobStatus(replace(job, runner=runner), "failed", jobs.Progress()), [])
         assert capsys.readouterr().out.endswith(f"the run's log: {log}\n")
+
+
+def test_the_bar_and_all_beside_it_fit_a_terminal_of_80_columns() -> None:
+    progress = jobs.Progress(
+        batches=12, rows=3_000_000, pending=9, running=2, succeeded=1, rows_done=250_000, seconds=12.5
+    )
+    now = jobs.JobStatus(JOB, "categorizing", progress)
+    shown = io.StringIO()
+    with Bar(*watching.columns(), console=Console(width=80, file=shown)) as bar:
+        bar.add_task("categorizing", total=3_000_000, completed=250_000, now=now)
+    (line,) = shown.getvalue().splitlines()
+    assert re.fullmatch(r"categorizing [━╸ ]{4,} 250000/3000000 20,000/s, 2 min left, 1/12 batches", line.strip())
 
 
 class _Asked:
