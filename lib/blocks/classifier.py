@@ -77,7 +77,8 @@ class BlockClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, products: Products) -> npt.NDArray[Any]:
         """The most likely label of each product."""
-        labels: npt.NDArray[Any] = self.classes_[self.predict_proba(products).argmax(axis=1)]
+        best = self.predict_proba(products).argmax(axis=1)
+        labels: npt.NDArray[Any] = self.classes_[best]
         return labels
 
     def predict_proba(self, products: Products) -> F32:
