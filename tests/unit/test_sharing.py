@@ -117,7 +117,11 @@ def test_to_step_aside_for_a_run_that_has_ended_is_no_error() -> None:
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="Linux with autogroups")
 def test_a_run_in_a_session_of_its_own_lowers_the_whole_session() -> None:
     read = "; print(open('/proc/self/autogroup').read())"
-    line = [sys.executable, "-c", f"import os; from lib import sharing; sharing.step_aside(os.getpid()){read}"]
+    line = [
+        sys.executable,
+        "-c",
+        f"import os; from lib.importjobs import sharing; sharing.step_aside(os.getpid()){read}",
+    ]
     until = time.monotonic() + WAIT_SECONDS
     while True:  # the kernel takes only so many such changes a second, of all processes together
         done = subprocess.run(line, capture_output=True, text=True, check=True, start_new_session=True)
