@@ -82,7 +82,7 @@ def _machine(
 ) -> Machine:
     texts = vars(products)
     fitted = [made for block in blocks if any(texts[block.text]) and (made := block.fitted(texts[block.text]))]
-    if not fitted:
+    if not any(block.telling.any() for block in fitted):
         raise ValueError(f"the {len(products)} texts have no words; give more texts")
     features, classes = features_of(fitted, products), int(numbers.max()) + 1
     parts = [

@@ -222,7 +222,7 @@ def test_weights_decide_between_labels_of_the_same_name_and_what_counts_nothing_
     [
         (["a", "b"], ["x"], None, "2 products, 1 labels and 1 weights"),
         (["mint tea", "tea"], ["x", "x"], None, "1 class"),
-        (["!", "?"], ["x", "y"], None, "have no words; give more texts"),
+        (["12 !!", "12 ??"] * 2, ["x", "y"] * 2, None, "have no words; give more texts"),
         (["a", None], ["x", "y"], None, "names: a text is not a str"),
         (Described(["a", "b"], brands=["c"]), ["x", "y"], None, "1 brands of 2 products"),
         ("ab", ["x", "y"], None, "one text is not a list"),

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from lib import training
+from lib.blocks.categorizer import BlockCategorizer
 from lib.categorizing import Described
 from lib.choosing import load_categorizer
 from lib.errors import ModelError
-from lib.learning.candidates import Candidate
+from lib.learning.candidates import CANDIDATES, CANDIDATES_OF_FILES, Blocks, Candidate
 from lib.learning.evaluating import evaluate
 from lib.learning.examples import COLUMNS
 from lib.learning.thresholds import NEVER
@@ -25,6 +26,7 @@ from lib.words.lexicon_entries import Entry
 from lib.words.modelfolder import Content
 
 SMALL = Candidate("small", epochs=5, hidden=16)
+BLOCKS = Blocks("blocks")
 HEADS = {"Bread": ["rye loaf", "pita", "bun"], "Milk": ["whole milk", "skim milk"], "Tea": ["green tea", "mint tea"]}
 LEAVES = {"Bread": "beef", "Milk": "milk", "Tea": "cream"}
 TAILS = ["fresh", "organic", "family pack", "large", "value", "farm", "classic", "light", "new", "best"]
@@ -253,6 +255,94 @@ def test_a_validation_without_any_known_label_is_refused_in_one_line() -> None:
     table.loc[table["split"] == "val", "label"] = "Wine"
     with pytest.raises(ModelError, match="no label of the validation is learned; use more data"):
         fitted(table)
+
+
+def test_a_model_of_blocks_is_fitted_published_and_loaded(tmp_path: Path) -> None:
+    training.write_examples(with_shelves(examples(), telling=True), str(tmp_path / "data"), limit=0)
+    contents = []
+    for turn in "12":
+        found = training.fit_candidate(BLOCKS, str(tmp_path / "data"), name="b", seed=0, by_all_columns=True)
+        target = tmp_path / turn
+        card = training.publish(found, str(tmp_path / "data"), str(target), name="mine", compare="", facts={})
+        contents.append({path.name: path.read_bytes() for path in target.iterdir()})
+    assert contents[0] == contents[1]
+    assert (card["kind"], card["candidate"]) == ("blocks", {"name": "blocks", "cost": 1.0})
+    assert [*card["metrics"]] == ["validation", "validation_with_other_columns", "test", "test_with_other_columns"]
+    categorizer = load_categorizer(str(target))
+    assert isinstance(categorizer, BlockCategorizer)
+    assert (categorizer.name, categorizer.version) == ("mine", found.version)
+    products, truth, _ = training.read_split(str(tmp_path / "data"), "test")
+    assert card["metrics"]["test_with_other_columns"] == evaluate(categorizer, products, truth)
+    assert card["metrics"]["test"] == evaluate(categorizer, Described(products.names), truth)
+
+
+def test_a_published_model_of_blocks_has_learned_the_validation_too_and_was_judged_before() -> None:
+    table = examples(wrong=0)
+    val = table["split"] == "val"
+    table.loc[val & (table["label"] == "Tea"), "name"] = "sencha"
+    train, held = (table[table["split"] == split].reset_index(drop=True) for split in ("train", "val"))
+    judged, published = training.fit_blocks(BLOCKS, train, held, seed=0)
+    before, after = (BlockCategorizer("", content).categorize(Described(["sencha"])) for content in (judged, published))
+    assert not before.confidences.any()
+    assert published.labels[after.categories[0, 0]] == "Tea" and after.confidences[0, 0] > 0
+    assert (judged.thresholds == published.thresholds).all()
+    assert judged.model.name.calibration == published.model.name.calibration
+
+
+def test_labels_of_blocks_that_are_leaves_get_their_parents_and_thresholds_hold_what_was_asked() -> None:
+    table = examples(wrong=0.15, each=9).assign(label=lambda rows: rows["label"].map(LEAVES))
+    train, val = (table[table["split"] == split].reset_index(drop=True) for split in ("train", "val"))
+    content, _ = training.fit_blocks(BLOCKS, train, val, seed=0)
+    assert content.parent_of == ["meat-beef-lamb", "dairy-milk", "dairy-milk"]
+    for precision in (0.7, 0.8):
+        categorizer = BlockCategorizer("", content, precision=precision)
+        figures = evaluate(categorizer, products_of(val), val["label"].tolist())
+        assert figures["answered"] > 0.3 and figures["answered_right"] >= precision - 0.03
+
+
+@pytest.mark.parametrize("change", ["labels", "names"])
+def test_what_blocks_cannot_learn_from_is_one_line(change: str) -> None:
+    table = examples()
+    if change == "labels":
+        table.loc[table["split"] == "val", "label"] = "Wine"
+    else:
+        table["name"] = "?!"
+    train, val = (table[table["split"] == split].reset_index(drop=True) for split in ("train", "val"))
+    message = "no label of the validation is learned" if change == "labels" else "not enough to learn from: .* no words"
+    with pytest.raises(ModelError, match=message):
+        training.fit_blocks(BLOCKS, train, val, seed=0)
+
+
+def test_kinds_of_models_are_compared_on_the_same_test(data: str, tmp_path: Path) -> None:
+    words = training.fit_candidate(SMALL, data, name="small", seed=0)
+    blocks = training.fit_candidate(BLOCKS, data, name="blocks", seed=0)
+    first = training.publish(words, data, str(tmp_path / "1"), name="one", compare="", facts={})
+    second = training.publish(blocks, data, str(tmp_path / "2"), name="two", compare=str(tmp_path / "1"), facts={})
+    third = training.publish(words, data, str(tmp_path / "3"), name="three", compare=str(tmp_path / "2"), facts={})
+    for card, other in ((second, first), (third, second)):
+        assert card["model_in_use"]["version"] == other["version"]
+        assert card["model_in_use"]["top1"] == other["metrics"]["test"]["top1"]
+
+
+def test_the_candidates_for_a_file_are_compared_with_its_other_columns_told(tmp_path: Path) -> None:
+    training.write_examples(with_shelves(examples(), telling=True), str(tmp_path), limit=0)
+    names_only = training.fit_candidate(BLOCKS, str(tmp_path), name="b", seed=0)
+    told = training.fit_candidate(BLOCKS, str(tmp_path), name="b", seed=0, by_all_columns=True)
+    assert names_only.with_others == {} and names_only.decisive == names_only.validation == told.validation
+    # The names of this validation say nothing, its shelves everything.
+    assert told.validation["top1"] < 0.6
+    assert told.decisive["top1"] > 0.8
+    assert training.summary(told)["top1"] == told.decisive["top1"]
+    rival = replace(names_only, candidate=Candidate("a"), validation={"top1": 0.7}, with_others={"top1": 0.1})
+    assert training.best([rival, told]) is told
+
+
+def test_blocks_are_tried_for_files_that_are_not_too_large(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert training.candidates_for(data, of_file=False) == list(CANDIDATES)
+    assert training.candidates_for(data, of_file=True) == list(CANDIDATES_OF_FILES)
+    monkeypatch.setattr(training, "MOST_FOR_BLOCKS", 3 * len(training.read_split(data, "train")[1]) - 1)
+    few = training.candidates_for(data, of_file=True)
+    assert few and {type(one) for one in few} == {Candidate}
 
 
 def fitted_candidate(name: str, top1: float) -> FittedCandidate:
