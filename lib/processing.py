@@ -17,7 +17,7 @@ from lib.choosing import chosen, load_categorizer, usage_of
 from lib.errors import ModelError
 from lib.planning import ImportPlan
 from lib.products import to_products
-from lib.progress import reporting
+from lib.progress import BatchProgress, reporting
 from lib.records import Batch, BatchResult, Outcome, Shard
 from lib.results import batch_schema
 from lib.review.decided import kept_reviewed
@@ -28,12 +28,12 @@ from lib.storage import folder
 
 def process_batch(batch: Batch, *, plan: ImportPlan, settings: Settings) -> BatchResult:
     """Process a batch, or find it processed by an earlier run of the same job, and say what it came to."""
-    with reporting(batch, plan=plan) as results:
-        results.append(_processed(batch, plan=plan, settings=settings))
-    return results[0]
+    with reporting(batch, plan=plan) as progress:
+        result = progress.result = _processed(batch, plan=plan, settings=settings, progress=progress)
+    return result
 
 
-def _processed(batch: Batch, *, plan: ImportPlan, settings: Settings) -> BatchResult:
+def _processed(batch: Batch, *, plan: ImportPlan, settings: Settings, progress: BatchProgress) -> BatchResult:
     started = time.monotonic()
     job = folder(plan.job_uri)
     name = _name(batch, plan)
@@ -62,6 +62,7 @@ def _processed(batch: Batch, *, plan: ImportPlan, settings: Settings) -> BatchRe
                 writer.write_table(_beside(rows, products.table, answers).select(schema.names).cast(schema))
                 for count in pc.value_counts(answers["outcome"]).to_pylist():
                     outcomes[count["values"]] += count["counts"]
+                progress.so_far(outcomes)
         shard = Shard(name, batch.first_row, batch.rows, sha256_of(target))
     usage = usage_of(categorizer)
     seconds = round(time.monotonic() - started, 3)

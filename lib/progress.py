@@ -1,4 +1,4 @@
-"""How far a run is: a small file for its plan and one for each batch, in the job's folder.
+"""How far a run is: a small file for its plan and one for each batch, in the job's folder, written anew as it goes on.
 
 Files and not rows of a database: a batch's task then needs no database driver, which takes longer to load than a small
 batch to process; a locked or distant database holds no batch up; and they are where the results are. They go with the
@@ -7,7 +7,7 @@ shards.
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,11 +21,13 @@ from lib.storage import Folder, folder
 _FOLDER = f"{SHARDS}/progress"
 _PLAN = f"{_FOLDER}/plan.json"
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
+# A batch's file is written no more often: on S3 each time is a request.
+WRITE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. Batches are counted by state, rows of finished batches by outcome."""
+    """How far a run is. Batches are counted by state, rows that are done by outcome, those of running batches too."""
 
     batches: int = 0
     rows: int = 0
@@ -35,12 +37,21 @@ class Progress:
     failed: int = 0
     outcomes: dict[str, int] = field(default_factory=lambda: {outcome.value: 0 for outcome in Outcome})
     rows_done: int = 0
+    under_way: dict[str, int] = field(default_factory=dict)  # of the outcomes, those of batches that still run
     rows_reused: int = 0  # of batches that an earlier run had finished
     seconds: float = 0.0  # since the first batch began, up to now or the last one's end
 
     def at_rest(self) -> "Progress":
         """The same when nothing runs any more: what was cut off is to be done again."""
-        return replace(self, pending=self.pending + self.running, running=0)
+        outcomes = {name: count - self.under_way.get(name, 0) for name, count in self.outcomes.items()}
+        return replace(
+            self,
+            pending=self.pending + self.running,
+            running=0,
+            outcomes=outcomes,
+            rows_done=self.rows_done - sum(self.under_way.values()),
+            under_way={},
+        )
 
     @property
     def rows_a_second(self) -> float | None:
@@ -64,25 +75,42 @@ def announce(plan: ImportPlan, *, attempt: int = 1) -> None:
     job.write_bytes(_PLAN, json.dumps(content).encode())
 
 
+class BatchProgress:
+    """What is written of one batch."""
+
+    def __init__(self, batch: Batch, *, plan: ImportPlan) -> None:
+        self._job = folder(plan.job_uri)
+        self._name = f"{_FOLDER}/{plan.results_key}-{batch.number:04d}.json"
+        self._state = {"number": batch.number, "rows": batch.rows, "state": RUNNING, "began": time.time()}
+        self._write_after = time.monotonic() + WRITE_SECONDS
+        self.result: BatchResult | None = None
+        self.write()
+
+    def so_far(self, outcomes: Mapping[str, int]) -> None:
+        """The outcomes of the rows that are done, from time to time; not to be able to say so fails no batch."""
+        if time.monotonic() >= self._write_after:
+            with suppress(StorageError):
+                self.write(outcomes=dict(outcomes))
+            self._write_after = time.monotonic() + WRITE_SECONDS
+
+    def write(self, **more: Any) -> None:
+        """Write the batch's state, and more of it."""
+        self._job.write_bytes(self._name, json.dumps(self._state | more).encode())
+
+
 @contextmanager
-def reporting(batch: Batch, *, plan: ImportPlan) -> Iterator[list[BatchResult]]:
-    """Write that the batch has begun and, at the block's end, how it ended; the block appends its result."""
-    job = folder(plan.job_uri)
-    name = f"{_FOLDER}/{plan.results_key}-{batch.number:04d}.json"
-    state: dict[str, Any] = {"number": batch.number, "rows": batch.rows, "state": RUNNING, "began": time.time()}
-    job.write_bytes(name, json.dumps(state).encode())
-    results: list[BatchResult] = []
+def reporting(batch: Batch, *, plan: ImportPlan) -> Iterator[BatchProgress]:
+    """Write that the batch has begun and, at the block's end, how it ended; the block sets its result."""
+    progress = BatchProgress(batch, plan=plan)
     try:
-        yield results
+        yield progress
     except BaseException as error:
         line = " ".join(f"{error}".split()) or type(error).__name__
-        ended = {"state": FAILED, "ended": time.time(), "error": line}
         with suppress(StorageError):  # it may be what the batch failed of
-            job.write_bytes(name, json.dumps(state | ended).encode())
+            progress.write(state=FAILED, ended=time.time(), error=line)
         raise
-    for result in results:
-        ended = {"state": SUCCEEDED, "ended": time.time(), "outcomes": result.outcomes, "reused": result.reused}
-        job.write_bytes(name, json.dumps(state | ended).encode())
+    if result := progress.result:
+        progress.write(state=SUCCEEDED, ended=time.time(), outcomes=result.outcomes, reused=result.reused)
 
 
 class ProgressReader:
@@ -123,7 +151,7 @@ class ProgressReader:
 def _progress(batches: list[dict[str, Any]], states: list[dict[str, Any]]) -> Progress:
     count = {state: sum(one["state"] == state for one in states) for state in (RUNNING, SUCCEEDED, FAILED)}
     done = [one for one in states if one["state"] == SUCCEEDED]
-    outcomes = {outcome.value: sum(one["outcomes"].get(outcome.value, 0) for one in done) for outcome in Outcome}
+    outcomes, under_way = _outcomes(states, SUCCEEDED, RUNNING), _outcomes(states, RUNNING)
     fresh = [one for one in states if not one.get("reused")]
     began = min((one["began"] for one in fresh), default=0.0)
     ended = time.time() if count[RUNNING] else max((one.get("ended", 0.0) for one in fresh), default=0.0)
@@ -135,7 +163,14 @@ def _progress(batches: list[dict[str, Any]], states: list[dict[str, Any]]) -> Pr
         succeeded=count[SUCCEEDED],
         failed=count[FAILED],
         outcomes=outcomes,
-        rows_done=sum(one["rows"] for one in done),
+        rows_done=sum(one["rows"] for one in done) + sum(under_way.values()),
+        under_way=under_way,
         rows_reused=sum(one["rows"] for one in done if one["reused"]),
         seconds=max(0.0, ended - began),
     )
+
+
+def _outcomes(states: list[dict[str, Any]], *of: str) -> dict[str, int]:
+    """Rows by outcome, of the batches in these states."""
+    told = [one.get("outcomes", {}) for one in states if one["state"] in of]
+    return {outcome.value: sum(outcomes.get(outcome.value, 0) for outcomes in told) for outcome in Outcome}

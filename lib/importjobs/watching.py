@@ -66,7 +66,8 @@ def watched_as_json(job_id: str, where: Where) -> JobStatus:
     for now in _statuses(job_id, where):
         told = now.as_json()
         told["job"] = {name: told["job"][name] for name in ("id", "status", "attempts", "error")}
-        state = (now.phase, now.progress.pending, now.progress.running, now.progress.succeeded, now.progress.failed)
+        of = now.progress
+        state = (now.phase, of.pending, of.running, of.succeeded, of.failed, of.rows_done)
         if state != printed:
             print(json.dumps(told, default=plain), flush=True)
             printed = state

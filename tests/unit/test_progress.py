@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lib.errors import StorageError
 from lib.planning import ImportPlan
-from lib.progress import ProgressReader, announce, reporting
+from lib.progress import BatchProgress, ProgressReader, announce, reporting
 from lib.records import Batch, BatchResult, Shard
 from lib.shards import Source, Staged
 from lib.storage import folder
@@ -34,9 +35,9 @@ def plan(request: pytest.FixtureRequest, tmp_path: Path) -> ImportPlan:
 
 
 def finish(batch: Batch, plan: ImportPlan, *, reused: bool = False) -> None:
-    with reporting(batch, plan=plan) as results:
+    with reporting(batch, plan=plan) as progress:
         outcomes = {"categorized": 7, "review": 2, "rejected": 1}
-        results.append(BatchResult(batch.number, Shard("", 0, 10, ""), outcomes, 1.0, reused=reused))
+        progress.result = BatchResult(batch.number, Shard("", 0, 10, ""), outcomes, 1.0, reused=reused)
 
 
 def test_batches_are_counted_by_state_and_rows_by_outcome(plan: ImportPlan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,6 +58,46 @@ def test_batches_are_counted_by_state_and_rows_by_outcome(plan: ImportPlan, monk
         # The first batch began at 100 and ended at 102, the second began at 104, and it is 106.
         assert (now.rows_done, now.seconds, now.rows_a_second) == (10, 6.0, 10 / 6)
         assert now.seconds_left == pytest.approx(12)
+
+
+def test_a_batch_tells_while_it_runs_how_far_it_is(plan: ImportPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file is one batch, and one of a slow model takes hours."""
+    monkeypatch.setattr("lib.progress.WRITE_SECONDS", 0.0)
+    reader = ProgressReader(folder(plan.job_uri))
+    announce(plan)
+    finish(BATCHES[0], plan)
+    with reporting(BATCHES[1], plan=plan) as progress:
+        for rows in (2, 4):
+            progress.so_far({"categorized": rows - 1, "review": 1})
+            now = reader.read(attempt=1)
+            assert now is not None
+            assert (now.rows_done, now.running, now.succeeded) == (10 + rows, 1, 1)
+            assert now.outcomes == {"categorized": 6 + rows, "review": 3, "rejected": 1}
+            assert now.rows_a_second is not None
+        # Cut off, all of it is to be done again.
+        assert now is not None
+        rest = now.at_rest()
+        assert (rest.rows_done, rest.pending) == (10, 2)
+        assert rest.outcomes == {"categorized": 7, "review": 2, "rejected": 1}
+
+
+def test_how_far_a_batch_is_gets_written_from_time_to_time_and_never_fails_it(
+    plan: ImportPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[dict[str, int]] = []
+
+    def refused(_self: BatchProgress, *, outcomes: dict[str, int]) -> None:
+        written.append(outcomes)
+        raise StorageError("no room")
+
+    announce(plan)
+    with reporting(BATCHES[0], plan=plan) as progress:
+        monkeypatch.setattr(BatchProgress, "write", refused)
+        monkeypatch.setattr("lib.progress.time.monotonic", iter([0.0, 9e9, 9e9, 9e9 + 1]).__next__)
+        for rows in range(3):
+            progress.so_far({"review": rows})
+        monkeypatch.undo()
+    assert written == [{"review": 1}]
 
 
 def test_a_batch_that_fails_says_so(plan: ImportPlan) -> None:
