@@ -11,15 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
-from lib.categorizing import Described
+from lib import training
+from lib.categorizing import Categorizer, Described
 from lib.choosing import load_categorizer
-from lib.learning.candidates import CANDIDATES_OF_FILES
+from lib.learning.candidates import CANDIDATES_OF_FILES, Blocks
+from lib.learning.examples import Labelled, file_examples
 from lib.settings import ROOT
 from lib.taxonomy import read_taxonomy
-from lib.words.categorizer import WordCategorizer
-from tests.flow.running import environment
+from tests.flow.running import environment, run
 
 FLOW = ROOT / "flows" / "train.py"
 HEADS = {"Bread": ["rye loaf", "pita", "bun"], "Milk": ["whole milk", "skim milk"], "Tea": ["green tea", "mint tea"]}
@@ -52,13 +54,11 @@ def refusal(folder: Path, *arguments: str) -> str:
     return said
 
 
-def loaded(folder: Path) -> WordCategorizer:
-    categorizer = load_categorizer(str(folder / "model"))
-    assert isinstance(categorizer, WordCategorizer)
-    return categorizer
+def loaded(folder: Path) -> Categorizer:
+    return load_categorizer(str(folder / "model"))
 
 
-def best(categorizer: WordCategorizer, *names: str) -> list[str]:
+def best(categorizer: Categorizer, *names: str) -> list[str]:
     return [categorizer.labels[at] for at in categorizer.categorize(Described(list(names))).categories[:, 0]]
 
 
@@ -109,7 +109,8 @@ def test_a_run_publishes_the_best_candidate_with_its_figures(whole: tuple[Path, 
     assert categorizer.labels == card["labels"] == ["Bread", "Milk", "Tea"]
     assert card["seed"] == 3
     assert [one["name"] for one in card["candidates"]] == [candidate.name for candidate in CANDIDATES_OF_FILES]
-    assert card["metrics"]["validation"]["top1"] == max(one["top1"] for one in card["candidates"])
+    decisive = card["metrics"]["validation_with_other_columns"]
+    assert decisive["top1"] == max(one["top1"] for one in card["candidates"])
     assert best(categorizer, "Rye loaf", "skim milk 1 l", "MINT TEA") == ["Bread", "Milk", "Tea"]
 
 
@@ -126,9 +127,11 @@ def test_corrections_are_learned(whole: tuple[Path, dict[str, Any]]) -> None:
 
 
 def test_other_columns_are_weighed_in(whole: tuple[Path, dict[str, Any]]) -> None:
-    categorizer = loaded(whole[0])
-    assert categorizer.content.weights["customer_categories"] > 0
-    answers = categorizer.categorize(Described(["offer"] * 3, customer_categories=["pita", "skim milk", "mint tea"]))
+    card = whole[1]["metrics"]
+    assert card["validation_with_other_columns"]["top1"] > card["validation"]["top1"]
+    answers = loaded(whole[0]).categorize(
+        Described(["offer"] * 3, customer_categories=["pita", "skim milk", "mint tea"])
+    )
     assert answers.categories[:, 0].tolist() == [0, 1, 2]
 
 
@@ -139,6 +142,23 @@ def test_the_card_shows_the_figures(whole: tuple[Path, dict[str, Any]]) -> None:
     shown = base64.b64decode(found[1]).decode()
     for text in ("Candidates on validation", f"shop {whole[1]['version']}", "val.csv", "sha256"):
         assert text in shown
+
+
+def test_the_main_job_answers_by_a_model_of_blocks(tmp_path: Path) -> None:
+    others = {"customer_categories": "aisle", "brands": "maker"}
+    examples = file_examples(Labelled(str(tmp_path / products(tmp_path)), "title", "kind", others))
+    training.write_examples(examples, str(tmp_path / "work"), limit=0)
+    fitted = training.fit_candidate(Blocks("blocks"), str(tmp_path / "work"), name="shop", seed=0)
+    rows = [("mint tea value", ""), ("special offer", "skim milk"), ("special offer", "rye loaf"), ("qwxyz", "")]
+    source = tmp_path / written(tmp_path, "new.csv", "name,category", rows)
+    job = run(tmp_path, source, config=f'model = "{fitted.uri}"\nprecision = 0.7')
+    assert (job.report["model"]["name"], job.report["model"]["version"]) == ("shop", fitted.version)
+    answers = pq.read_table(job.folder / "categorized.parquet").to_pylist()
+    assert [(row["line"], row["category"]) for row in answers] == [(2, "Tea"), (3, "Milk"), (4, "Bread")]
+    assert {row["model_version"] for row in answers} == {fitted.version}
+    assert {*answers[0]["why"].split(", ")} >= {"mint", "tea"} and "milk" in answers[1]["why"]
+    with (job.folder / "review.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [(row["line"], row["confidence"]) for row in csv.DictReader(file)] == [("5", "0")]
 
 
 def test_the_built_in_examples_make_a_model_of_carbon_categories(tmp_path: Path) -> None:
