@@ -81,6 +81,7 @@ class BatchProgress:
     def __init__(self, batch: Batch, *, plan: ImportPlan) -> None:
         self._job = folder(plan.job_uri)
         self._name = f"{_FOLDER}/{plan.results_key}-{batch.number:04d}.json"
+        self._rows = batch.rows
         self._state = {"number": batch.number, "rows": batch.rows, "state": RUNNING, "began": time.time()}
         self._write_after = time.monotonic() + WRITE_SECONDS
         self.result: BatchResult | None = None
@@ -88,7 +89,8 @@ class BatchProgress:
 
     def so_far(self, outcomes: Mapping[str, int]) -> None:
         """The outcomes of the rows that are done, from time to time; not to be able to say so fails no batch."""
-        if time.monotonic() >= self._write_after:
+        at_its_end = sum(outcomes.values()) == self._rows  # which is written as such
+        if time.monotonic() >= self._write_after and not at_its_end:
             with suppress(StorageError):
                 self.write(outcomes=dict(outcomes))
             self._write_after = time.monotonic() + WRITE_SECONDS

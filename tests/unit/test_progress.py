@@ -74,8 +74,11 @@ def test_a_batch_tells_while_it_runs_how_far_it_is(plan: ImportPlan, monkeypatch
             assert (now.rows_done, now.running, now.succeeded) == (10 + rows, 1, 1)
             assert now.outcomes == {"categorized": 6 + rows, "review": 3, "rejected": 1}
             assert now.rows_a_second is not None
-        # Cut off, all of it is to be done again.
+        progress.so_far({"categorized": 9, "review": 1})  # it is at its end, which is what is written next
+        now = reader.read(attempt=1)
         assert now is not None
+        assert now.rows_done == 14
+        # Cut off, all of it is to be done again.
         rest = now.at_rest()
         assert (rest.rows_done, rest.pending) == (10, 2)
         assert rest.outcomes == {"categorized": 7, "review": 2, "rejected": 1}
