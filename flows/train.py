@@ -71,7 +71,9 @@ class TrainFlow(FlowSpec):
         examples, self.sources = trainingdata.examples_of(given, seed=self.seed)
         self.counts = training.write_examples(examples, self.folder, limit=self.limit)
         self.model_name = self.called or folder(self.publish).uri.rstrip("/").rpartition("/")[2]
-        self.candidates = training.candidates_for(self.folder, of_file=bool(self.data))
+        self.candidates, left_out = training.candidates_for(self.folder, of_file=bool(self.data))
+        if left_out:
+            print(left_out)
         self.next(self.fit, foreach="candidates")
 
     @step

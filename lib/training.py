@@ -20,7 +20,14 @@ from lib.blocks.modelfolder import Content as BlockContent
 from lib.categorizing import TOP, Described
 from lib.choosing import load_categorizer
 from lib.errors import ModelError
-from lib.learning.candidates import CANDIDATES, CANDIDATES_OF_FILES, MOST_FOR_BLOCKS, Blocks, Candidate
+from lib.learning.candidates import (
+    CANDIDATES,
+    CANDIDATES_OF_FILES,
+    MOST_PAIRS_FOR_BLOCKS,
+    MOST_ROWS_FOR_BLOCKS,
+    Blocks,
+    Candidate,
+)
 from lib.learning.evaluating import evaluate
 from lib.learning.examples import TEXTS, parents_of
 from lib.learning.thresholds import never, thresholds_of
@@ -90,13 +97,16 @@ def read_split(uri: str, split: str) -> tuple[Described, list[str], Any]:
     return _described(table), table["label"].tolist(), table
 
 
-def candidates_for(uri: str, *, of_file: bool) -> list[Candidate | Blocks]:
-    """The candidates for the examples in a folder, built in or of somebody's file."""
+def candidates_for(uri: str, *, of_file: bool) -> tuple[list[Candidate | Blocks], str]:
+    """The candidates for the examples in a folder, built in or of somebody's file, and what was left out and why."""
     if not of_file:
-        return list(CANDIDATES)
+        return list(CANDIDATES), ""
     _, labels, _ = read_split(uri, "train")
-    small = len(labels) * len({*labels}) <= MOST_FOR_BLOCKS
-    return [one for one in CANDIDATES_OF_FILES if small or isinstance(one, Candidate)]
+    rows, kinds = len(labels), len({*labels})
+    if rows <= MOST_ROWS_FOR_BLOCKS and rows * kinds <= MOST_PAIRS_FOR_BLOCKS:
+        return list(CANDIDATES_OF_FILES), ""
+    words: list[Candidate | Blocks] = [one for one in CANDIDATES_OF_FILES if isinstance(one, Candidate)]
+    return words, f"no model of blocks is tried: {rows:,} rows with {kinds:,} labels would take it too long"
 
 
 def fit_candidate(

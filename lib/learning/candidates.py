@@ -28,6 +28,6 @@ CANDIDATES_OF_FILES = (
     Candidate("untranslated", epochs=6, lexicon=False),
     Blocks("blocks"),
 )
-# A model of blocks takes time for each example and each label: with so many of both, and texts as long as in GPC's
-# offers, half an hour. Of a larger file the word models alone are tried.
-MOST_FOR_BLOCKS = 50_000_000
+# A model of blocks takes time for each example and label: so many examples times labels, with texts as long as those of
+# GPC's offers, take some 40 CPU minutes; and memory for each example, of which so many take a few GB.
+MOST_PAIRS_FOR_BLOCKS, MOST_ROWS_FOR_BLOCKS = 50_000_000, 200_000

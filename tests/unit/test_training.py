@@ -338,11 +338,21 @@ def test_the_candidates_for_a_file_are_compared_with_its_other_columns_told(tmp_
 
 
 def test_blocks_are_tried_for_files_that_are_not_too_large(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert training.candidates_for(data, of_file=False) == list(CANDIDATES)
-    assert training.candidates_for(data, of_file=True) == list(CANDIDATES_OF_FILES)
-    monkeypatch.setattr(training, "MOST_FOR_BLOCKS", 3 * len(training.read_split(data, "train")[1]) - 1)
-    few = training.candidates_for(data, of_file=True)
-    assert few and {type(one) for one in few} == {Candidate}
+    assert training.candidates_for(data, of_file=False) == (list(CANDIDATES), "")
+    rows = len(training.read_split(data, "train")[1])
+    for most_rows, most_pairs, tried in (
+        (rows, 3 * rows, True),
+        (rows - 1, 9 * rows, False),
+        (rows, 3 * rows - 1, False),
+    ):
+        monkeypatch.setattr(training, "MOST_ROWS_FOR_BLOCKS", most_rows)
+        monkeypatch.setattr(training, "MOST_PAIRS_FOR_BLOCKS", most_pairs)
+        found, left_out = training.candidates_for(data, of_file=True)
+        if tried:
+            assert (found, left_out) == (list(CANDIDATES_OF_FILES), "")
+        else:
+            assert found and {type(one) for one in found} == {Candidate}
+            assert left_out == f"no model of blocks is tried: {rows} rows with 3 labels would take it too long"
 
 
 def fitted_candidate(name: str, top1: float) -> FittedCandidate:
