@@ -74,4 +74,5 @@ def test_the_deployment_for_small_files_makes_one_batch_of_what_the_other_would_
     assert ran == ["start", "categorize", "join", "load-catalog", "end"], workflow.log()
     assert small_imports.job(job.id).status == Status.SUCCEEDED
     found = differences(small_imports.outcome(job.id), small_imports.outcome(undisturbed[0].id))
-    assert found == ["report.batches"]
+    # The source's languages are told from a sample of each batch's names.
+    assert found == ["report.batches", "report.source"]
