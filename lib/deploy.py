@@ -49,17 +49,7 @@ class Deployment:
 
 def main(arguments: Sequence[str]) -> int:
     """Check, compile, check again and deploy; 0 when deployed (or, with --check, fit to be), else 1."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lib.deploy", description="Deploy CategorizeFlow to Argo Workflows, after checks."
-    )
-    parser.add_argument("--config", type=Path, default=CONFIG, help="the settings (config/production.toml)")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--production", action="store_true", help="the production deployment")
-    which.add_argument("--branch", help="another branch's deployment than the current git branch's")
-    parser.add_argument("--check", action="store_true", help="only check; deploy nothing")
-    parser.add_argument("--allow-uncommitted", action="store_true", help="deploy what is not committed, too")
-    parser.add_argument("--take-over", action="store_true", help="replace what another user has deployed")
-    given = parser.parse_args(arguments)
+    given = _parser().parse_args(arguments)
     try:
         settings = _settings(given.config)
         branch = ["--production"] if given.production else ["--branch", _valid_branch(given.branch or _git_branch())]
@@ -88,6 +78,20 @@ def main(arguments: Sequence[str]) -> int:
                 return 1
     print(f'deployed; who submits sets [jobs] runner = "argo", template = "{names[0]}", template_small = "{names[1]}"')
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.deploy", description="Deploy CategorizeFlow to Argo Workflows, after checks."
+    )
+    parser.add_argument("--config", type=Path, default=CONFIG, help="the settings (config/production.toml)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--production", action="store_true", help="the production deployment")
+    which.add_argument("--branch", help="deployments of this name, not the current git branch's")
+    parser.add_argument("--check", action="store_true", help="only check; deploy nothing")
+    parser.add_argument("--allow-uncommitted", action="store_true", help="deploy what is not committed, too")
+    parser.add_argument("--take-over", action="store_true", help="replace what another user has deployed")
+    return parser
 
 
 def deployments(config: Path, settings: Settings, branch: Sequence[str], *, folder: Path) -> list[Deployment]:
@@ -126,8 +130,8 @@ def _created(wanted: Deployment, *, name: str, take_over: bool) -> str:
         line += ["--authorize", token]
     done = subprocess.run(line, check=False, capture_output=True, text=True, env=_environment(wanted.settings))
     if done.returncode:
-        theirs = "IncorrectProductionToken" in done.stderr or "production token" in _last_said(done.stderr)
-        return "another user has deployed it; --take-over replaces theirs" if theirs else _last_said(done.stderr)
+        said = _last_said(done.stderr)
+        return "another user has deployed it; --take-over replaces theirs" if "production token" in said else said
     print(done.stdout + done.stderr, end="", flush=True)
     return ""
 
