@@ -35,6 +35,7 @@ class CategorizeFlow(FlowSpec):
     output = Parameter("output", default="results", help="Folder or s3:// prefix that gets a folder for each job.")
     profile = Parameter("profile", default="", help="Customer whose config/profiles/CUSTOMER.toml says how to read it.")
     columns = Parameter("columns", default="", help="Columns told, not found: name=HEADER,gtin=HEADER.")
+    model = Parameter("model", default="", help="The categorizer's folder or s3:// URI, not the one in the settings.")
     job_id = Parameter("job-id", default="", help="UUID of the job to run (again); a new one if left out.")
 
     @step
@@ -52,6 +53,7 @@ class CategorizeFlow(FlowSpec):
             job_id=self.job_id,
             profile=self.profile,
             columns=self.columns,
+            model=self.model,
             config=self.config,
             run=f"{current.flow_name}/{current.run_id}",
         )

@@ -129,10 +129,10 @@ def import_results(
 ) -> CatalogImport:
     """Put a job's rows into the database at a URL; an empty URL means SQLite, catalog.db in the output folder.
 
-    `tables` gives a fresh stream of tables of catalogrows.CATALOG_ROWS each time it is called; one of them is in memory
-    at a time. What people said for other customers counts where `across_customers` says so. `before_commit` may raise
-    what keeps the import from taking effect, for it may have waited long for its turn. Whatever goes wrong, no row
-    of the database has changed.
+    `tables` gives a fresh stream of tables of cataloging.rows.CATALOG_ROWS each time it is called; one of them is in
+    memory at a time. What people said for other customers counts where `across_customers` says so. `before_commit` may
+    raise what keeps the import from taking effect, for it may have waited long for its turn. Whatever goes wrong, no
+    row of the database has changed.
 
     Raises CatalogError, StorageError when the output folder is on S3, and what the stream and `before_commit` raise.
     """

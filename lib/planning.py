@@ -44,7 +44,7 @@ class ImportPlan:
     usage: dict[str, Any] | None = None  # of a slow model's first question, as JSON
     customer: str = ""
     submitted_at: datetime | None = None  # of a submitted job
-    reviewed: Shard | None = None  # what people decided of names (reviewed.py), for the batches
+    reviewed: Shard | None = None  # what people decided of names (review/decided.py), for the batches
 
     def announcement(self, *, submitted: bool = False) -> str:
         """What is about to happen, and how to go on should it be interrupted."""

@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 def product(key: str, name: str | None, *, line: int = 2, said: str = "", **more: Any) -> Row:
-    """A row of catalogrows.CATALOG_ROWS; `said` stands for whatever else the customer says of the product."""
+    """A row of cataloging.rows.CATALOG_ROWS; `said` stands for whatever else the customer says of the product."""
     answer = {"category": "tea", "confidence": 0.9, "needs_review": False, "model_version": "m1"}
     known = {"present": True, "product_key": key, "name": name, "line": line, "sheet": "", "content": f"{name} {said}"}
     told = dict.fromkeys(CATALOG_ROWS.names) | known | answer | {"name_key": name_key(name or "")}

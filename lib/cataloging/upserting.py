@@ -23,7 +23,7 @@ _TYPES = {pa.int64(): "bigint", pa.float64(): "double precision", pa.bool_(): "b
 _ANSWER = ("category", "confidence", "model_version", "corrected_by", "corrected_at", "corrected_for")
 _DATA = ("name", "sku", "gtin", "brand", "job_id", "line", "sheet", "name_key", "content")
 
-# What people said that counts for :customer, by name_key; see reviewed.py.
+# What people said that counts for :customer, by name_key; see review/decided.py.
 DECIDED = """
 WITH newest AS (
   SELECT c.*, row_number() OVER (PARTITION BY c.customer, c.name_key ORDER BY c.id DESC) AS nth FROM corrections c

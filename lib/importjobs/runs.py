@@ -1,8 +1,8 @@
 """A submitted job's run, from within: what it is to do, and what the store hears of its steps.
 
-Locally the process of `run` holds the job and renews its lease (jobholder.py). On Argo no process
+Locally the process of `run` holds the job and renews its lease (holder.py). On Argo no process
 lives as long as the run: the first step begins the job, without a lease, and the workflow's exit handler ends it
-(workflowend.py); should that be lost too, Argo is asked whether it still runs.
+(argo/workflowend.py); should that be lost too, Argo is asked whether it still runs.
 """
 
 import os
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib import settings
@@ -49,16 +50,34 @@ class Order:
     submitted_at: "datetime | None" = None
 
 
-def order_of(*, source: str, output: str, job_id: str, profile: str, columns: str, config: Any, run: str) -> Order:
+def order_of(
+    *,
+    source: str,
+    output: str,
+    job_id: str,
+    profile: str = "",
+    columns: str = "",
+    model: str = "",
+    config: Any,
+    run: str,
+) -> Order:
     """What the run is to do; with a job's UUID and no source, what was submitted under it.
 
-    Raises JobError when there is no such job or it may not be begun.
+    `model` is the folder of the categorizer in place of the settings', from where the command was given, or a URI.
+    Raises JobError when there is no such job, it may not be begun, or it is told what submitting decided.
     """
     from lib.profiles import Profile, profile_of
 
     if source or not job_id:
-        told = profile_of(profile, columns=columns)
-        return Order(source, output, job_id, told, settings.settings_of(config).model_dump(mode="json"), profile)
+        told, chosen = profile_of(profile, columns=columns), settings.settings_of(config)
+        if model:
+            chosen = chosen.model_copy(update={"model": model if "://" in model else str(Path(model).resolve())})
+        return Order(source, output, job_id, told, chosen.model_dump(mode="json"), profile)
+    given = [flag for flag, value in (("profile", profile), ("columns", columns), ("model", model)) if value]
+    if given:
+        raise JobError(
+            f"--{given[0]} comes too late: job {job_id} keeps what it was submitted with; submit the file again"
+        )
     from lib.importjobs.job import Attempt
     from lib.planning import valid_job_id
     from lib.storage import folder

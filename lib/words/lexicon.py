@@ -280,7 +280,7 @@ def _spelled(text: str) -> list[str]:
 
 
 def _plain(texts: Iterable[str]) -> list[list[str]]:
-    """Each text's plain words and breaks (see wordterms.split_words)."""
+    """Each text's plain words and breaks (see terms.split_words)."""
     listed, lines = list(texts), list[list[str]]()
     if not listed:
         return lines

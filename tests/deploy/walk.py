@@ -300,4 +300,4 @@ def why_not(folder: Path) -> str:
     except OSError as error:
         return f"this machine has no unshare ({error.strerror})"
     said = done.stderr.strip().splitlines()
-    return "" if done.returncode == 0 else f"this machine allows no private mounts: {said[-1] if said else 'no reason'}"
+    return "" if done.returncode == 0 else f"this machine allows no private mounts: {(said or ['no reason'])[-1]}"
