@@ -71,7 +71,7 @@ def _api(imports: Imports, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def life(imports: Imports, _api: ArgoApi, tmp_path_factory: pytest.TempPathFactory) -> Life:
+def life(imports: Imports, _api: ArgoApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     folder = tmp_path_factory.mktemp("user")
     user, told = _user(folder, imports, _api), Life()
     said = told.said
@@ -106,7 +106,10 @@ def life(imports: Imports, _api: ArgoApi, tmp_path_factory: pytest.TempPathFacto
     said["list"] = user.says("list", "--customer", "argo-life")
     said["left"] = [path.name for path in folder.glob("tmp*.py")]
     told.catalogs["later"] = _catalog(imports)
-    return told
+    yield told
+    # What a person decided holds for all customers, and so for the imports of other tests on this database.
+    with sa.create_engine(database.checked(imports.database_url), poolclass=sa.NullPool).begin() as connection:
+        connection.execute(sa.text("DELETE FROM corrections"))
 
 
 def _user(folder: Path, imports: Imports, api: ArgoApi) -> User:
