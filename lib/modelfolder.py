@@ -11,7 +11,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,8 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 class Versioned(Protocol):
     """What a model's content has, of whatever kind."""
 
+    kind: ClassVar[str]  # of KINDS
+
     @property
     def labels(self) -> list[str]:
         """What its answers are."""
@@ -64,10 +66,10 @@ def version_of(arrays: Arrays) -> str:
     return digest.hexdigest()[:12]
 
 
-def save(content: Versioned, uri: str, *, kind: str, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+def save(content: Versioned, uri: str, *, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write a model folder, local or s3://, and return its card."""
     place = folder(uri)
-    what = {"kind": kind} if kind else {}
+    what = {"kind": content.kind} if content.kind else {}
     card = {"format": FORMAT, **what, "name": name, "version": content.version, **facts, "labels": content.labels}
     place.write_bytes(ARRAYS, zipped(content.arrays()))
     place.write_bytes(CARD, (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())

@@ -126,7 +126,7 @@ def fit_candidate(
     else:
         judged = content = fit(candidate, train, products, truth, seed=seed)
     target = folder(uri).uri_of(f"candidates/{candidate.name}")
-    _save(content, target, name=name, facts={"candidate": asdict(candidate)})
+    modelfolder.save(content, target, name=name, facts={"candidate": asdict(candidate)})
     categorizer = _categorizer(name, judged)
     metrics = evaluate(categorizer, Described(products.names), truth)
     more = evaluate(categorizer, products, truth) if by_all_columns and products.others() else {}
@@ -225,7 +225,7 @@ def publish(
         metrics["test_with_other_columns"] = evaluate(categorizer, products, truth)
     others = _compared(compare, Described(products.names), truth) if compare else {}
     facts = {**facts, "candidate": asdict(chosen.candidate), "metrics": metrics, **others}
-    return _save(categorizer.content, uri, name=name, facts=facts)
+    return modelfolder.save(categorizer.content, uri, name=name, facts=facts)
 
 
 def _loaded(uri: str) -> WordCategorizer | BlockCategorizer:
@@ -236,11 +236,6 @@ def _loaded(uri: str) -> WordCategorizer | BlockCategorizer:
 
 def _categorizer(name: str, content: Content | BlockContent) -> WordCategorizer | BlockCategorizer:
     return WordCategorizer(name, content) if isinstance(content, Content) else BlockCategorizer(name, content)
-
-
-def _save(content: Content | BlockContent, uri: str, *, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    kind = modelfolder.WORDS if isinstance(content, Content) else modelfolder.BLOCKS
-    return modelfolder.save(content, uri, kind=kind, name=name, facts=facts)
 
 
 def _both_thresholds(

@@ -11,10 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from lib.blocks.fit import calibrated, fit
 from lib.categorizing import Described
+from lib.words.classifier import FEWEST_TO_CALIBRATE, weights_of
 from lib.words.numbers import F32
-
-# With fewer products than this there are too few to hold some out, and confidences stay uncalibrated.
-FEWEST_TO_CALIBRATE = 200
 
 Products = Described | Sequence[str]  # a list of texts is one of names
 
@@ -52,7 +50,7 @@ class BlockClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         validation: products and labels to calibrate the probabilities on, none of which is learned from.
         Raises ValueError when the three differ in length, there is one label only or no text has a word.
         """
-        described, told, weights = _described(products), np.asarray(labels), _weights(sample_weight, len(labels))
+        described, told, weights = _described(products), np.asarray(labels), weights_of(sample_weight, len(labels))
         if not len(described) == len(told) == len(weights):
             raise ValueError(f"{len(described)} products, {len(told)} labels and {len(weights)} weights")
         learned = np.ones(len(described), dtype=np.bool_)
@@ -104,12 +102,3 @@ def _described(products: Products) -> Described:
         if column and len(column) != len(products):
             raise ValueError(f"{len(column)} {field.name} of {len(products)} products")
     return products
-
-
-def _weights(weights: Sequence[float] | None, count: int) -> F32:
-    if weights is None:
-        return np.ones(count, dtype=np.float32)
-    given = np.asarray(weights, dtype=np.float32)
-    if not (given >= 0).all() or not given.any():
-        raise ValueError("weights must be numbers from 0, and not all 0")
-    return given

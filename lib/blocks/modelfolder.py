@@ -1,10 +1,9 @@
 """What the folder (lib/modelfolder.py) of a model of blocks holds."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from lib.blocks.model import BlockModel
 class Content:
     """All that decides an answer; c labels."""
 
+    kind: ClassVar[str] = modelfolder.BLOCKS
     labels: list[str]  # in alphabetical order
     parent_of: list[str]  # (c,) the category above each label, '' where there is none
     model: BlockModel
@@ -49,11 +49,6 @@ class Content:
         return modelfolder.version_of(self.arrays())
 
 
-def save(content: Content, uri: str, *, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a model folder, local or s3://, and return its card."""
-    return modelfolder.save(content, uri, kind=modelfolder.BLOCKS, name=name, facts=facts)
-
-
 def load(uri: str) -> tuple[dict[str, Any], Content]:
     """The card and the content of a model folder; ModelError when they cannot be used."""
-    return modelfolder.load(uri, Content.of, kind=modelfolder.BLOCKS)
+    return modelfolder.load(uri, Content.of, kind=Content.kind)

@@ -7,10 +7,10 @@ from pathlib import Path
 from lib.errors import SettingsError
 from lib.settings import ROOT
 from lib.taxonomy import read_taxonomy
+from lib.words.lexicon_entries import ENGLISH
 
 NAMES = ROOT / "config" / "names"
 COLUMNS = ["name", "category"]
-ENGLISH = "en"  # the file whose words need no translation
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Written:
 
     name: str
     category: str  # a leaf
-    is_english: bool
+    is_english: bool  # whether its words need no translation
 
 
 def read_written(folder: Path = NAMES) -> list[Written]:

@@ -74,7 +74,7 @@ class WordClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         validation: texts and labels to calibrate the probabilities on, none of which is learned from.
         Raises ValueError when the three differ in length, there is one label only or no word is in enough texts.
         """
-        names, weights = _texts(texts), _weights(sample_weight, len(labels))
+        names, weights = _texts(texts), weights_of(sample_weight, len(labels))
         if not len(names) == len(labels) == len(weights):
             raise ValueError(f"{len(names)} texts, {len(labels)} labels and {len(weights)} weights")
         self.classes_, numbers = np.unique(np.asarray(labels), return_inverse=True)
@@ -163,7 +163,8 @@ def _texts(texts: Sequence[str]) -> list[str]:
     return listed
 
 
-def _weights(weights: Sequence[float] | None, count: int) -> F32:
+def weights_of(weights: Sequence[float] | None, count: int) -> F32:
+    """How much each example counts, 1 where nobody says; ValueError for what cannot be weights."""
     if weights is None:
         return np.ones(count, dtype=np.float32)
     given = np.asarray(weights, dtype=np.float32)

@@ -1,10 +1,9 @@
 """What a word model's folder (lib/modelfolder.py) holds."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from lib.words.numbers import Fitted
 class Content:
     """All that decides an answer; c labels."""
 
+    kind: ClassVar[str] = modelfolder.WORDS
     labels: list[str]  # in alphabetical order
     parent_of: list[str]  # (c,) the category above each label, '' where there is none
     fitted: Fitted
@@ -51,11 +51,6 @@ class Content:
         return modelfolder.version_of(self.arrays())
 
 
-def save(content: Content, uri: str, *, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a model folder, local or s3://, and return its card."""
-    return modelfolder.save(content, uri, kind=modelfolder.WORDS, name=name, facts=facts)
-
-
 def load(uri: str) -> tuple[dict[str, Any], Content]:
     """The card and the content of a model folder; ModelError when they cannot be used."""
-    return modelfolder.load(uri, Content.of, kind=modelfolder.WORDS)
+    return modelfolder.load(uri, Content.of, kind=Content.kind)

@@ -20,11 +20,11 @@ from lib import modelfolder
 from lib.blocks.categorizer import BlockCategorizer
 from lib.blocks.classifier import BlockClassifier
 from lib.blocks.fit import TOGETHER
-from lib.blocks.modelfolder import Content, save
+from lib.blocks.modelfolder import Content
 from lib.categorizing import Described, Predictions
 from lib.choosing import load_categorizer
 from lib.errors import ModelError
-from lib.modelfolder import PRECISIONS, zipped
+from lib.modelfolder import PRECISIONS, save, zipped
 from lib.settings import ROOT
 from lib.words.categorizer import WordCategorizer
 

@@ -17,7 +17,7 @@ import pytest
 from lib.categorizing import NONE, Described, Predictions
 from lib.choosing import load_categorizer
 from lib.errors import ModelError
-from lib.modelfolder import PRECISIONS
+from lib.modelfolder import PRECISIONS, save
 from lib.settings import ROOT
 from lib.words import categorizer as wordcategorizer
 from lib.words import modelfolder
@@ -25,7 +25,7 @@ from lib.words.categorizer import WordCategorizer
 from lib.words.classifier import WordClassifier
 from lib.words.lexicon import Lexicon
 from lib.words.lexicon_entries import Entry
-from lib.words.modelfolder import Content, save
+from lib.words.modelfolder import Content
 
 HEADS = {
     "Bread": ["rye loaf", "pita", "bun"],
