@@ -13,6 +13,7 @@ from lib.judging import Answers, Judge, joined
 from lib.words.model import WordModel
 from lib.words.modelfolder import Content, load
 from lib.words.numbers import F32
+from lib.words.spelling import Spelling
 
 # Products handled at once; so many probabilities of 250 labels are 4 MB.
 CHUNK = 4096
@@ -35,6 +36,7 @@ class WordCategorizer:
         self.parent_of = dict(zip(content.labels, content.parent_of, strict=True))
         self.content = content
         self._model = WordModel(content.fitted)
+        self._spelling = Spelling(content.fitted.terms, content.lexicon)
         self._judge = Judge(content.labels, content.parent_of, content.thresholds, precision=precision)
         self.parents = self._judge.parents
 
@@ -54,7 +56,7 @@ class WordCategorizer:
 
     def probabilities(self, products: Described) -> tuple[F32, Flags]:
         """(n, c) probabilities, and (n,) whether anything known was said of each product."""
-        return self._probabilities(products, self.content.lexicon.glossed(products.names))
+        return self._probabilities(products, self._read(products.names))
 
     def _probabilities(self, products: Described, texts: list[str]) -> tuple[F32, Flags]:
         chances, known = self._model.probabilities(texts)
@@ -70,7 +72,7 @@ class WordCategorizer:
         if not distinct:
             return
         places = {text: place for place, text in enumerate(distinct)}
-        more, telling = self._model.probabilities(self.content.lexicon.glossed(distinct))
+        more, telling = self._model.probabilities(self._read(distinct))
         rows = np.array([row for row, text in enumerate(column) if text and telling[places[text]]], dtype=np.int64)
         if not len(rows):
             return
@@ -82,6 +84,10 @@ class WordCategorizer:
         known[rows] = True
 
     def _chunk(self, products: Described) -> Answers:
-        texts = self.content.lexicon.glossed(products.names)
+        texts = self._read(products.names)
         answers = self._judge.answers(*self._probabilities(products, texts))
         return answers._replace(why=self._model.telling(texts, answers.categories[:, 0]))
+
+    def _read(self, texts: Sequence[str]) -> list[str]:
+        """Texts as the model takes them: mistyped words put right, and the English of what is not English behind."""
+        return self.content.lexicon.glossed(texts, meant=self._spelling.meant)

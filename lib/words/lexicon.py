@@ -8,13 +8,12 @@ ones that it has (`kananmunapasta`), or taken for a form of one (`tomaattia`).
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from lib.words.lexicon_entries import ENGLISH, IS_BRAND, IS_PRODUCT, Entry
-from lib.words.spelling import meant_by
 from lib.words.terms import is_size, split_words
 
 ARRAYS = ("lexicon_phrases", "lexicon_english")
@@ -22,8 +21,8 @@ ARRAYS = ("lexicon_phrases", "lexicon_english")
 LONGEST_PHRASE = 4
 # A part of a compound has so many letters; the last one more where the first is unknown.
 PART, LAST_PART, COMPOUND = 3, 5, 6
-# What a word taken apart or for a form of another counts beside one that is found as it is, and one taken for mistyped.
-GUESSED, MISTYPED = 0.7, 0.5
+# What a word taken apart or for a form of another counts beside one that is found as it is.
+GUESSED = 0.7
 # Letters between the parts of a compound.
 _LINKS = {
     "da": ("s", "e"),
@@ -120,14 +119,24 @@ class Lexicon:
         pairs = (line.split("\t", 1) for line in texts[0].split("\n") if line)
         return Lexicon(dict(pairs), texts[1].split("\n"))
 
-    def glossed(self, texts: Sequence[str]) -> list[str]:
-        """Each text, and behind a comma the English of what is not English in it."""
-        if not self._phrases:
+    def __contains__(self, phrase: object) -> bool:
+        """Whether it has a plain phrase, a single word mostly, in any language."""
+        return phrase in self._phrases
+
+    def glossed(self, texts: Sequence[str], *, meant: Callable[[str], str] | None = None) -> list[str]:
+        """Each text, and behind a comma the English of what is not English in it.
+
+        `meant` puts the plain words of a text right before it is read; a text that it changes loses its accents.
+        """
+        if not self._phrases and meant is None:
             return list(texts)
         found = []
         for text, words in zip(texts, _plain(texts), strict=True):
-            english = "" if self._english.issuperset(words) else self.english_of(words, text=text)
-            found.append(f"{text} , {english}" if english else text)
+            is_english = self._english.issuperset(words)
+            right = words if is_english or meant is None else [meant(word) for word in words]
+            said = text if right == words else " ".join(right)
+            english = "" if is_english else self.english_of(right, text=said)
+            found.append(f"{said} , {english}" if english else said)
         return found
 
     def english_of(self, words: list[str], *, text: str = "") -> str:
@@ -197,11 +206,8 @@ class Lexicon:
         return found
 
     def _guessed(self, word: str) -> tuple[Meanings, float]:
-        """The meaning of a word that no lexicon has, and what it counts: of a form, of its parts, or mistyped."""
-        if is_size(word):
-            return {}, 0.0
-        meanings = self._form(word) or self._compound(word)
-        return (meanings, GUESSED) if meanings else (self._meaning(meant_by(word, self._phrases) or ""), MISTYPED)
+        """The meaning of a word that no lexicon has, and what it counts: of a form of another, or of its parts."""
+        return ({}, 0.0) if is_size(word) else (self._form(word) or self._compound(word), GUESSED)
 
     def _form(self, word: str) -> Meanings:
         found: Meanings = {}

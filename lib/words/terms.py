@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,11 @@ class Terms:
     piece_rarity: npt.NDArray[np.float32]  # (g,)
     unknown: float  # the rarity of an unknown word
     sizes: bool  # whether sizes and units are words as well
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of each word."""
+        return {word: number for number, word in enumerate(self.words, FIRST)}
 
     @property
     def marked(self) -> npt.NDArray[np.bool_]:
@@ -126,7 +131,6 @@ class Words:
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
-        self._word_numbers = {word: number for number, word in enumerate(terms.words, FIRST)}
         self._pieces = Pieces(terms.pieces)
         self._pair_places = Lookup(terms.pairs)
         self._slots = _Slots({"\0": END, ",": BREAK})
@@ -238,7 +242,7 @@ class Words:
         count = len(words)
         if not count:
             return WordPieces(np.zeros(1, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
-        number_of = self._word_numbers.get
+        number_of = self.terms.numbers.get
         numbers = np.array([number_of(word, UNKNOWN) for word in words], dtype=np.int64)
         skipped = np.zeros(count, dtype=np.bool_)
         if not self.terms.sizes:

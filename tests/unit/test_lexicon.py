@@ -125,6 +125,23 @@ def test_a_model_without_a_lexicon_translates_nothing() -> None:
     assert Lexicon.of({}).glossed(["mjölk"]) == ["mjölk"]
 
 
+def test_words_are_put_right_before_they_are_read(small: Lexicon) -> None:
+    texts = ["Mjkölchoklad, 2 kg", "organic milk", "Mjölk", "orgnic milk"]
+    right = {"mjkolchoklad": "mjolkchoklad", "orgnic": "organic"}
+    assert small.glossed(texts, meant=lambda word: right.get(word, word)) == [
+        "mjolkchoklad , 2 kg , " + glossed(small, "mjolkchoklad"),
+        "organic milk",
+        f"Mjölk , {glossed(small, 'Mjölk')}",
+        "organic milk",
+    ]
+    assert Lexicon.of({}).glossed(["Orgnic milk"], meant=lambda word: right.get(word, word)) == ["organic milk"]
+
+
+def test_it_has_the_phrases_of_all_languages(small: Lexicon) -> None:
+    assert "mjolk" in small
+    assert "xyz" not in small
+
+
 def written(folder: Path, content: str, *, name: str = "sv") -> Path:
     (folder / f"{name}.csv").write_text(content, "utf-8")
     return folder

@@ -2,9 +2,13 @@
 
 import pytest
 
-from lib.words.spelling import meant_by
+from lib.words.spelling import Spelling
+from lib.words.vocabulary import terms_of
 
-KNOWN = {"tomato", "tomat", "yogurt", "havredryck", "mustard", "custard", "milk"}
+WORDS = ("tomato", "tomat", "yogurt", "havredryck", "mustard", "salt", "cheddar", "kitten", "mitten")
+PHRASES = {"barley", "bakery"}
+# `mitten` is in more texts than `kitten`.
+TERMS = terms_of([*WORDS, "mitten"], word_texts=1, pair_texts=2, piece_words=1)
 
 
 @pytest.mark.parametrize(
@@ -15,15 +19,25 @@ KNOWN = {"tomato", "tomat", "yogurt", "havredryck", "mustard", "custard", "milk"
         pytest.param("yoggurt", "yogurt", id="a letter doubled"),
         pytest.param("yogort", "yogurt", id="another letter"),
         pytest.param("havredrcyk", "havredryck", id="two swapped"),
-        pytest.param("nustard", None, id="the first letter is taken for right"),
-        pytest.param("mikl", None, id="too short"),
-        pytest.param("tomatxo2", None, id="not letters alone"),
-        pytest.param("yoooogurt", None, id="too far"),
+        pytest.param("vheddar", "cheddar", id="the first letter slipped to its neighbour"),
+        pytest.param("oygurt", "yogurt", id="the first two swapped"),
+        pytest.param("ustard", "mustard", id="the first left out"),
+        pytest.param("slat", "salt", id="two swapped in a short word"),
+        pytest.param("salg", "salg", id="too short for another letter"),
+        pytest.param("barleyy", "barley", id="a word of the lexicon alone"),
+        pytest.param("jitten", "kitten", id="the neighbour on the keyboard comes before any other letter"),
+        pytest.param("witten", "mitten", id="of two as near, the commoner"),
+        pytest.param("tomatxo2", "tomatxo2", id="not letters alone"),
+        pytest.param("yoooogurt", "yoooogurt", id="too far"),
+        pytest.param("tomat", "tomat", id="known itself"),
+        pytest.param(",", ",", id="a break"),
     ],
 )
-def test_a_mistyped_word_is_what_it_was_meant_to_be(word: str, meant: str | None) -> None:
-    assert meant_by(word, KNOWN) == meant
+def test_a_mistyped_word_is_what_it_was_meant_to_be(word: str, meant: str) -> None:
+    spelling = Spelling(TERMS, PHRASES)
+    assert [spelling.meant(word) for _ in range(2)] == [meant] * 2
 
 
-def test_where_two_words_are_as_near_none_is_meant() -> None:
-    assert meant_by("baked", {"bakes", "baken"}) is None
+def test_a_unit_is_no_mistyped_word() -> None:
+    terms = terms_of(["stock", "onze"], word_texts=1, pair_texts=2, piece_words=1)
+    assert Spelling(terms).meant("stck") == "stck"

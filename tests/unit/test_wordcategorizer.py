@@ -90,6 +90,15 @@ def test_names_in_other_languages_are_read_by_their_english(categorizer: WordCat
     assert answers.why is not None and "tea" in answers.why[0]
 
 
+def test_mistyped_words_are_taken_for_what_was_meant(categorizer: WordCategorizer) -> None:
+    right, wrong = of("ground coffee", "espresso beans", "råg"), of("rgound cofee", "exspresso baens", "råg")
+    assert rows(categorizer.categorize(wrong)) == rows(categorizer.categorize(right))
+    told = Described([""] * 3, wrong.names, [""] * 3, [""] * 3)
+    assert rows(categorizer.categorize(told)) == rows(
+        categorizer.categorize(replace(told, customer_categories=right.names))
+    )
+
+
 def test_a_name_without_a_known_word_has_no_confidence_and_no_sureness(content: Content) -> None:
     answers = WordCategorizer("tiny", content).categorize(of("xyzzy", "", "  ", "12 kg", "牛乳"))
     assert not answers.confidences.any()
