@@ -20,7 +20,7 @@ from lib.errors import ModelError, StorageError
 from lib.storage import Folder, folder
 
 # The layout of a model folder; another number is another layout.
-FORMAT = 2
+FORMAT = 3
 CARD, ARRAYS = "card.json", "arrays.npz"
 # Kinds of models: of lib/words and of lib/blocks.
 WORDS, BLOCKS = "", "blocks"

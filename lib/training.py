@@ -183,6 +183,7 @@ def fit(candidate: Candidate, train: Any, validation: Described, truth: list[str
         weights += (told["weight"] * OTHER_WEIGHT).tolist()
     if not {*truth} & {*labels}:
         raise ModelError(NOTHING_KNOWN)
+    # Calibrated on names as they were written: which words can be put right is known only when the model is.
     classifier = WordClassifier(epochs=candidate.epochs, hidden=candidate.hidden, random_state=seed)
     try:
         classifier.fit(
@@ -192,7 +193,7 @@ def fit(candidate: Candidate, train: Any, validation: Described, truth: list[str
         raise ModelError(f"not enough to learn from: {error}") from error
     known = [str(label) for label in classifier.classes_]
     parent_of, pools = parents_of(known)
-    content = Content(known, parent_of, classifier.model_.fitted, never(len(known)), {}, lexicon)
+    content = Content(known, parent_of, classifier.model_.fitted, never(len(known)), {}, lexicon, candidate.spelling)
     content = replace(content, weights=_field_weights(content, validation, truth))
     return replace(content, thresholds=_both_thresholds(content, pools, validation, truth))
 

@@ -36,7 +36,7 @@ class WordCategorizer:
         self.parent_of = dict(zip(content.labels, content.parent_of, strict=True))
         self.content = content
         self._model = WordModel(content.fitted)
-        self._spelling = Spelling(content.fitted.terms, content.lexicon)
+        self._meant = Spelling(content.fitted.terms, content.lexicon).meant if content.spelling else None
         self._judge = Judge(content.labels, content.parent_of, content.thresholds, precision=precision)
         self.parents = self._judge.parents
 
@@ -89,5 +89,5 @@ class WordCategorizer:
         return answers._replace(why=self._model.telling(texts, answers.categories[:, 0]))
 
     def _read(self, texts: Sequence[str]) -> list[str]:
-        """Texts as the model takes them: mistyped words put right, and the English of what is not English behind."""
-        return self.content.lexicon.glossed(texts, meant=self._spelling.meant)
+        """Texts as the model takes them: mistyped words put right, the English of what is not English behind."""
+        return self.content.lexicon.glossed(texts, meant=self._meant)

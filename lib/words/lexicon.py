@@ -7,14 +7,14 @@ ones that it has (`kananmunapasta`), or taken for a form of one (`tomaattia`).
 """
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from lib.words.lexicon_entries import ENGLISH, IS_BRAND, IS_PRODUCT, Entry
-from lib.words.terms import is_size, split_words
+from lib.words.splitting import plain_words, spelled_words
+from lib.words.terms import is_size
 
 ARRAYS = ("lexicon_phrases", "lexicon_english")
 # Words of a phrase that are looked up together.
@@ -45,7 +45,6 @@ _ENDINGS = {
     "nl": ("jes", "en", "tje", "je", "s", "e", "n"),
     "sv": ("arna", "erna", "orna", "en", "et", "ar", "er", "or", "na", "n", "t", "a", "s", "or>a", "ade>ad"),
 }
-_WORD = re.compile(r"[^\W_]+")
 # A year says that something has a vintage, whichever it is: most often wine, now and then a calendar.
 _YEAR, VINTAGE = re.compile(r"19[5-9]\d|20[0-4]\d"), "vintage"
 # Words remembered before they are forgotten all at once.
@@ -60,7 +59,7 @@ BRAND_SCORE = 0.5
 
 
 class Lexicon:
-    """Says what names mean in English. What it says of a name depends on nothing but the name.
+    """Says what names mean in English. What it says of a name depends on the name alone.
 
     English terms tell that a name needs no translation; where their English differs (aubergine) it is said.
     """
@@ -81,8 +80,8 @@ class Lexicon:
     def of_entries(entries: Iterable[Entry], *, english: Iterable[str] = ()) -> "Lexicon":
         """The lexicon of the entries, and of further English words that need no translation."""
         rows = list(entries)
-        terms = _plain([entry.term for entry in rows])
-        meanings = _plain([entry.english for entry in rows])
+        terms = plain_words([entry.term for entry in rows])
+        meanings = plain_words([entry.english for entry in rows])
         found: dict[str, Meanings] = {}
         own = {word for word in english if not _YEAR.fullmatch(word)}
         # Words without accents first: `skal` (peel) is what is meant by skal, not `skål` (bowl).
@@ -92,7 +91,7 @@ class Lexicon:
             said = entry.mark + " ".join(meaning)
             phrase, language = " ".join(words), entry.language
             if found.setdefault(phrase, {}).setdefault(language, said) != said:
-                spelled = " ".join(_spelled(entry.term))
+                spelled = " ".join(spelled_words(entry.term))
                 if spelled != phrase:
                     found.setdefault(spelled, {}).setdefault(language, said)
             if language == ENGLISH and words == meaning and len(words) == 1:
@@ -119,30 +118,38 @@ class Lexicon:
         pairs = (line.split("\t", 1) for line in texts[0].split("\n") if line)
         return Lexicon(dict(pairs), texts[1].split("\n"))
 
-    def __contains__(self, phrase: object) -> bool:
-        """Whether it has a plain phrase, a single word mostly, in any language."""
-        return phrase in self._phrases
+    @property
+    def words(self) -> Iterator[str]:
+        """The plain words that it has by themselves, in any language."""
+        return (phrase for phrase in self._phrases if " " not in phrase)
+
+    def understands(self, word: str) -> bool:
+        """Whether it has a plain word, or takes it for a form of one or made of several, in any language."""
+        return word in self._phrases or bool(self._form(word)) or any(self._made_of(word, each) for each in _LINKS)
 
     def glossed(self, texts: Sequence[str], *, meant: Callable[[str], str] | None = None) -> list[str]:
         """Each text, and behind a comma the English of what is not English in it.
 
-        `meant` puts the plain words of a text right before it is read; a text that it changes loses its accents.
+        `meant` puts plain words right before they are read; the text stands there as it was read.
         """
         if not self._phrases and meant is None:
             return list(texts)
         found = []
-        for text, words in zip(texts, _plain(texts), strict=True):
-            is_english = self._english.issuperset(words)
-            right = words if is_english or meant is None else [meant(word) for word in words]
+        for text, words in zip(texts, plain_words(texts), strict=True):
+            right = words if meant is None or self._english.issuperset(words) else [meant(word) for word in words]
             said = text if right == words else " ".join(right)
-            english = "" if is_english else self.english_of(right, text=said)
+            english = ""
+            if self._phrases and not self._english.issuperset(right):
+                spelled = _with_accents(text, words)
+                english = self.english_of(
+                    right, [new if new != old else own for old, new, own in zip(words, right, spelled, strict=True)]
+                )
             found.append(f"{said} , {english}" if english else said)
         return found
 
-    def english_of(self, words: list[str], *, text: str = "") -> str:
-        """The English of a text's plain words, '' where it is English or unknown; `text` tells its accents."""
-        spelled = [] if text.isascii() else _spelled(text)
-        read = self._read(words, spelled if len(spelled) == len(words) else words)
+    def english_of(self, words: list[str], spelled: list[str]) -> str:
+        """The English of a text's plain words, '' where it is English or unknown; `spelled`: with their accents."""
+        read = self._read(words, spelled)
         best = max((score for score, _, _ in read.values()), default=0.0)
         winners = sorted(language for language, (score, _, _) in read.items() if score == best)
         if ENGLISH in winners:
@@ -225,7 +232,7 @@ class Lexicon:
         if len(word) < COMPOUND:
             return found
         for language in _LINKS:
-            parts = self._parts(word, language, most=3)
+            parts = self._made_of(word, language)
             if parts is None:
                 # An unknown first part, and what it is a kind of.
                 tails = (word[at:] for at in range(PART, len(word) - LAST_PART + 1))
@@ -234,6 +241,10 @@ class Lexicon:
                 # It is what its last part is.
                 found[language] = parts[-1][0] + " ".join(part[1:] for part in parts)
         return found
+
+    def _made_of(self, word: str, language: str) -> list[str] | None:
+        """The marked English of the known parts of a compound; None where it is none."""
+        return self._parts(word, language, most=3) if len(word) >= COMPOUND else None
 
     def _part(self, word: str, language: str) -> str:
         """The marked English of a word that others are made of, '' where there is none; brands make no others."""
@@ -280,19 +291,7 @@ def _accented(entry: Entry) -> bool:
     return not entry.term.isascii()
 
 
-def _spelled(text: str) -> list[str]:
-    """A text's words in small letters with their accents, as many as its plain words where there are no breaks."""
-    return _WORD.findall(unicodedata.normalize("NFC", text).casefold().replace("'", "").replace("’", ""))
-
-
-def _plain(texts: Iterable[str]) -> list[list[str]]:
-    """Each text's plain words and breaks (see terms.split_words)."""
-    listed, lines = list(texts), list[list[str]]()
-    if not listed:
-        return lines
-    for word in split_words(listed):
-        if word == "\0":
-            lines.append([])
-        else:
-            lines[-1].append(word)
-    return lines[:-1]
+def _with_accents(text: str, words: list[str]) -> list[str]:
+    """A text's words with their accents; its plain words where it has none, or breaks make the two differ in number."""
+    spelled = words if text.isascii() else spelled_words(text)
+    return spelled if len(spelled) == len(words) else words

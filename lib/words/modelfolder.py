@@ -25,10 +25,11 @@ class Content:
     thresholds: npt.NDArray[np.float64]
     weights: dict[str, float]  # of Described's other texts, beside the name's 1
     lexicon: Lexicon
+    spelling: bool  # whether unknown words are read as known ones a mistake away
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What goes into arrays.npz."""
-        told = json.dumps([self.labels, self.parent_of, self.weights], ensure_ascii=False)
+        told = json.dumps([self.labels, self.parent_of, self.weights, self.spelling], ensure_ascii=False)
         return {
             **self.fitted.arrays(),
             **self.lexicon.arrays(),
@@ -39,11 +40,11 @@ class Content:
     @staticmethod
     def of(arrays: modelfolder.Arrays) -> "Content":
         """The model that arrays() came from; KeyError or ValueError when they do not fit together."""
-        labels, parent_of, weights = json.loads(arrays["labels"].tobytes())
+        labels, parent_of, weights, spelling = json.loads(arrays["labels"].tobytes())
         fitted, thresholds = Fitted.of(arrays), arrays["thresholds"]
         if not len(labels) == len(parent_of) == len(fitted.intercept) == thresholds.shape[1] - 1:
             raise ValueError("its labels and numbers differ in length")
-        return Content(labels, parent_of, fitted, thresholds, weights, Lexicon.of(arrays))
+        return Content(labels, parent_of, fitted, thresholds, weights, Lexicon.of(arrays), spelling)
 
     @cached_property
     def version(self) -> str:

@@ -285,7 +285,7 @@ def test_a_saved_model_answers_as_before(categorizer: BlockCategorizer, saved: P
 
 def test_a_card_says_what_kind_of_model_it_is_and_there_is_no_pickle(content: Content, saved: Path) -> None:
     assert json.loads((saved / "card.json").read_text("utf-8")) == {
-        "format": 2, "kind": "blocks", "name": "tiny", "version": content.version, "note": "made up",
+        "format": 3, "kind": "blocks", "name": "tiny", "version": content.version, "note": "made up",
         "labels": content.labels,
     }  # fmt: skip
     assert sorted(path.name for path in saved.iterdir()) == ["arrays.npz", "card.json"]

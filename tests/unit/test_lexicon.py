@@ -126,20 +126,31 @@ def test_a_model_without_a_lexicon_translates_nothing() -> None:
 
 
 def test_words_are_put_right_before_they_are_read(small: Lexicon) -> None:
-    texts = ["Mjkölchoklad, 2 kg", "organic milk", "Mjölk", "orgnic milk"]
-    right = {"mjkolchoklad": "mjolkchoklad", "orgnic": "organic"}
-    assert small.glossed(texts, meant=lambda word: right.get(word, word)) == [
-        "mjolkchoklad , 2 kg , " + glossed(small, "mjolkchoklad"),
-        "organic milk",
-        f"Mjölk , {glossed(small, 'Mjölk')}",
-        "organic milk",
-    ]
-    assert Lexicon.of({}).glossed(["Orgnic milk"], meant=lambda word: right.get(word, word)) == ["organic milk"]
+    right = {"mjkolchoklad": "mjolkchoklad", "orgnic": "organic", "aubergien": "aubergine"}
+
+    def read(*texts: str) -> list[str]:
+        return small.glossed(texts, meant=lambda word: right.get(word, word))
+
+    assert read("Mjkölchoklad, 2 kg") == ["mjolkchoklad , 2 kg , milk chocolate"]
+    assert read("orgnic milk", "organic milk", "Mjölk") == ["organic milk", "organic milk", "Mjölk , milk"]
+    assert read("Aubergien") == small.glossed(["aubergine"])
 
 
-def test_it_has_the_phrases_of_all_languages(small: Lexicon) -> None:
-    assert "mjolk" in small
-    assert "xyz" not in small
+def test_a_word_put_right_leaves_the_others_their_accents() -> None:
+    entries = [Entry("sv", "skål", "bowl", ""), Entry("sv", "skal", "peel", ""), Entry("sv", "plast", "plastic", "")]
+    found = Lexicon.of_entries(entries).glossed(["skål plsat"], meant={"skal": "skal", "plsat": "plast"}.__getitem__)
+    assert found == ["skal plast , " + Lexicon.of_entries(entries).glossed(["skål plast"])[0].split(" , ")[1]]
+
+
+def test_a_model_without_a_lexicon_puts_words_right_and_says_nothing_of_years() -> None:
+    assert Lexicon.of({}).glossed(["Chateu 2015"], meant=lambda word: word.replace("teu", "teau")) == ["chateau 2015"]
+
+
+def test_it_understands_forms_and_compounds_of_what_it_has(small: Lexicon) -> None:
+    assert [*map(small.understands, ["mjolk", "mandeln", "mandelkuchen", "xyzkuchen", "mjlok"])] == [True] * 3 + [
+        False
+    ] * 2
+    assert {"mjolk", "mandel"} < {*small.words} and not any(" " in word for word in small.words)
 
 
 def written(folder: Path, content: str, *, name: str = "sv") -> Path:

@@ -95,6 +95,15 @@ def test_a_candidate_without_the_lexicon_reads_words_as_they_are(data: str) -> N
     assert best(categorizer.content, "skim milk") == ["Milk"]
 
 
+def test_a_candidate_says_whether_mistyped_words_are_put_right(data: str) -> None:
+    sure = []
+    for spelling in (True, False):
+        found = training.fit_candidate(replace(SMALL, spelling=spelling), data, name="small", seed=0)
+        answers = load_categorizer(found.uri).categorize(Described(["mlik"]))
+        sure.append(answers.confidences[0, 0] > 0)
+    assert sure == [True, False]
+
+
 def test_words_of_enough_english_examples_need_no_translation() -> None:
     table = examples().assign(name=lambda rows: rows["name"].str.replace("pita", "te"))
     assert training._english_words(table[table["split"] == "train"]).count("te") == 0
@@ -121,7 +130,7 @@ def test_a_published_card_holds_the_figures_of_validation_and_test(data: str, tm
     card = training.publish(found, data, str(tmp_path / "m"), name="mine", compare="", facts={"data": "made up"})
     assert card == json.loads((tmp_path / "m" / "card.json").read_text("utf-8"))
     assert (card["name"], card["labels"], card["data"]) == ("mine", ["Bread", "Milk", "Tea"], "made up")
-    assert card["candidate"] == {"name": "small", "epochs": 5, "hidden": 16, "lexicon": True}
+    assert card["candidate"] == {"name": "small", "epochs": 5, "hidden": 16, "lexicon": True, "spelling": False}
     assert card["metrics"]["validation"] == found.validation
     assert {part: figures["products"] for part, figures in card["metrics"].items()} == {"validation": 42, "test": 42}
     products, truth, _ = training.read_split(data, "test")

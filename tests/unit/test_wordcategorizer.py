@@ -50,6 +50,7 @@ def content_of(labels: list[str]) -> Content:
         thresholds=np.zeros((len(PRECISIONS), len(labels) + 1)),
         weights={"customer_categories": 0.5, "brands": 0.0},
         lexicon=Lexicon.of_entries([Entry("sv", "te", "tea", ""), Entry("sv", "råg", "rye", "")]),
+        spelling=True,
     )
 
 
@@ -97,6 +98,11 @@ def test_mistyped_words_are_taken_for_what_was_meant(categorizer: WordCategorize
     assert rows(categorizer.categorize(told)) == rows(
         categorizer.categorize(replace(told, customer_categories=right.names))
     )
+
+
+def test_a_model_may_read_words_as_they_are(content: Content) -> None:
+    plain, right = (WordCategorizer("", replace(content, spelling=spelling)) for spelling in (False, True))
+    assert plain.categorize(of("baens")).confidences[0, 0] == 0 < right.categorize(of("baens")).confidences[0, 0]
 
 
 def test_a_name_without_a_known_word_has_no_confidence_and_no_sureness(content: Content) -> None:
@@ -269,6 +275,7 @@ def test_the_version_changes_with_everything_that_decides_an_answer(content: Con
         replace(content, thresholds=content.thresholds + 0.1),
         replace(content, weights={}),
         replace(content, lexicon=Lexicon({}, [])),
+        replace(content, spelling=False),
     ]
     assert len({one.version for one in changed}) == len(changed)
     assert replace(content).version == content.version
@@ -297,7 +304,7 @@ def test_the_precision_asked_for_is_that_of_the_loaded_model(content: Content, t
 def test_a_card_says_what_the_model_is(content: Content, saved: Path) -> None:
     card = json.loads((saved / "card.json").read_text("utf-8"))
     assert card == {
-        "format": 2, "name": "tiny", "version": content.version, "note": "made up", "labels": content.labels,
+        "format": 3, "name": "tiny", "version": content.version, "note": "made up", "labels": content.labels,
     }  # fmt: skip
 
 
@@ -363,12 +370,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a password": (lambda folder: spoil(folder, at=8, byte=1), DAMAGED),
     "no thresholds": (lambda folder: change_arrays(folder, thresholds=None), DAMAGED),
     "thresholds of one label less": (lambda folder: change_arrays(folder, thresholds=np.ones((10, 4))), "in length"),
-    "a label less": (lambda folder: change_arrays(folder, labels=told(LABELS[1:], FLAT[1:], {})), "in length"),
-    "a parent less": (lambda folder: change_arrays(folder, labels=told(LABELS, FLAT[1:], {})), "in length"),
+    "a label less": (lambda folder: change_arrays(folder, labels=told(LABELS[1:], FLAT[1:], {}, True)), "in length"),
+    "a parent less": (lambda folder: change_arrays(folder, labels=told(LABELS, FLAT[1:], {}, True)), "in length"),
     "labels that are none": (lambda folder: change_arrays(folder, labels=told(3)), DAMAGED),
     "labels cut short": (lambda folder: change_arrays(folder, labels=told(LABELS)[:-3]), DAMAGED),
     "another label": (
-        lambda folder: change_arrays(folder, labels=told(["Bread", "Coffee", "Milk", "Wine"], FLAT, {})),
+        lambda folder: change_arrays(folder, labels=told(["Bread", "Coffee", "Milk", "Wine"], FLAT, {}, True)),
         "are of version [0-9a-f]{12}, its card of",
     ),
     "another intercept": (
@@ -376,10 +383,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a card of another model": (lambda folder: change_card(folder, version="0" * 12), "its card of 000000000000"),
     "a card without a version": (
-        lambda folder: (folder / "card.json").write_text('{"format": 2, "name": "x"}'), f"{DAMAGED} .*version",
+        lambda folder: (folder / "card.json").write_text('{"format": 3, "name": "x"}'), f"{DAMAGED} .*version",
     ),
     "an earlier format": (lambda folder: change_card(folder, format=1), "is of format 1, this Shelfsort reads"),
-    "a later format": (lambda folder: change_card(folder, format=3), "is of format 3, this Shelfsort reads format 2"),
+    "a later format": (lambda folder: change_card(folder, format=4), "is of format 4, this Shelfsort reads format 3"),
     "a card that is no card": (lambda folder: (folder / "card.json").write_text("[1]"), "is of format None"),
     "a card cut short": (lambda folder: (folder / "card.json").write_text('{"format"'), "is not JSON"),
     "a card in another encoding": (lambda folder: (folder / "card.json").write_bytes(b"\xff\xfe\xfa"), "is not JSON"),

@@ -1,0 +1,27 @@
+"""Texts as lists of words: plain ones, and the same with their accents."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from lib.words.terms import split_words
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def plain_words(texts: Iterable[str]) -> list[list[str]]:
+    """Each text's plain words and breaks (see terms.split_words)."""
+    listed, lines = list(texts), list[list[str]]()
+    if not listed:
+        return lines
+    for word in split_words(listed):
+        if word == "\0":
+            lines.append([])
+        else:
+            lines[-1].append(word)
+    return lines[:-1]
+
+
+def spelled_words(text: str) -> list[str]:
+    """A text's words in small letters with their accents, as many as its plain words where there are no breaks."""
+    return _WORD.findall(unicodedata.normalize("NFC", text).casefold().replace("'", "").replace("’", ""))
