@@ -10,6 +10,9 @@ from lib.modelfolder import PRECISIONS
 
 # How many products' worth of the whole speak where a threshold is chosen for a few labels alone.
 PRIOR = 20
+# No single answer is sure whose confidence is below this share of the precision wanted, however often the others of its
+# pool are right: where all of them were, any at all would do (packaging tape was an energy drink at .48).
+LEAST_SHARE = 0.7
 # No confidence is so high: what cannot be answered surely enough is never answered.
 NEVER = 2.0
 
@@ -45,7 +48,7 @@ def thresholds_of(
         count, hits = _above(sure[mine], right[mine], levels)
         estimate = (hits + PRIOR * overall) / (count + PRIOR)
         for row, precision in enumerate(PRECISIONS):
-            good = np.flatnonzero((estimate >= precision) & (every[0] > 0))
+            good = np.flatnonzero((estimate >= precision) & (every[0] > 0) & (levels >= LEAST_SHARE * precision))
             table[row, :-1][pool_of == pool] = levels[good[0]] if len(good) else NEVER
     if answers.parents is not None and answers.parent_confidences is not None and categorizer.parents:
         above = np.array([categorizer.parent_of.get(label, "") for label in truth], dtype=object)
@@ -53,7 +56,7 @@ def thresholds_of(
         for row, precision in enumerate(PRECISIONS):
             left = sure < table[row, :-1][winners]
             count, hits = _above(answers.parent_confidences[left], parent_right[left], levels)
-            good = np.flatnonzero((count > 0) & (hits >= precision * count))
+            good = np.flatnonzero((count > 0) & (hits >= precision * count) & (levels >= LEAST_SHARE * precision))
             table[row, -1] = levels[good[0]] if len(good) else NEVER
     return table
 

@@ -18,7 +18,7 @@ from lib.errors import ModelError
 from lib.learning.candidates import CANDIDATES, CANDIDATES_OF_FILES, Blocks, Candidate
 from lib.learning.evaluating import evaluate
 from lib.learning.examples import COLUMNS
-from lib.learning.thresholds import NEVER
+from lib.learning.thresholds import LEAST_SHARE, NEVER
 from lib.modelfolder import PRECISIONS
 from lib.training import FittedCandidate
 from lib.words.categorizer import WordCategorizer
@@ -192,6 +192,11 @@ def test_the_more_should_be_right_the_higher_the_thresholds(wrong: float) -> Non
         answered.append(int(sure.sum()))
     assert answered == sorted(answered, reverse=True)
     assert answered[0] > 0
+
+
+def test_an_answer_of_little_confidence_is_never_sure_however_often_others_are_right() -> None:
+    content = fitted(examples())
+    assert (content.thresholds >= LEAST_SHARE * np.array(PRECISIONS)[:, None]).all()
 
 
 def test_answers_above_a_threshold_are_right_as_often_as_was_asked() -> None:
