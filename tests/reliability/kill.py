@@ -196,11 +196,24 @@ def _until_succeeded(where: Place, customer: str) -> tuple[int, str]:
         left = left or f"left {job.status}"
         if job.status == Status.SUCCEEDED:
             return tries, left
-        jobs.retry_import(job.id, **where.where())
+        _retry(where, job)
         job = _ended(where, customer)
         if job.status == Status.SUCCEEDED:
             return tries + 1, left
     raise AssertionError(f"{customer}: not succeeded after {RETRIES} retries: {job}")
+
+
+def _retry(where: Place, job: ImportJob) -> None:
+    """Retry a job, once more in a moment while a failed run is still ending, as the refusal says."""
+    until = time.monotonic() + GIVE_UP_SECONDS
+    while True:
+        try:
+            jobs.retry_import(job.id, **where.where())
+            return
+        except JobError as error:
+            if "try again in some seconds" not in str(error) or time.monotonic() > until:
+                raise
+        time.sleep(0.5)
 
 
 def _ended(where: Place, customer: str) -> ImportJob:
