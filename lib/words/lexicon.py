@@ -229,8 +229,6 @@ class Lexicon:
 
     def _compound(self, word: str) -> Meanings:
         found: Meanings = {}
-        if len(word) < COMPOUND:
-            return found
         for language in _LINKS:
             parts = self._made_of(word, language)
             if parts is None:

@@ -147,9 +147,8 @@ def test_a_model_without_a_lexicon_puts_words_right_and_says_nothing_of_years() 
 
 
 def test_it_understands_forms_and_compounds_of_what_it_has(small: Lexicon) -> None:
-    assert [*map(small.understands, ["mjolk", "mandeln", "mandelkuchen", "xyzkuchen", "mjlok"])] == [True] * 3 + [
-        False
-    ] * 2
+    assert all(map(small.understands, ["mjolk", "mandeln", "mandelkuchen"]))
+    assert not any(map(small.understands, ["xyzkuchen", "mjlok"]))
     assert {"mjolk", "mandel"} < {*small.words} and not any(" " in word for word in small.words)
 
 
