@@ -83,19 +83,21 @@ class Lexicon:
         terms = plain_words([entry.term for entry in rows])
         meanings = plain_words([entry.english for entry in rows])
         found: dict[str, Meanings] = {}
+        accented: list[tuple[str, str, str, str]] = []
         own = {word for word in english if not _YEAR.fullmatch(word)}
         # Words without accents first: `skal` (peel) is what is meant by skal, not `skål` (bowl).
         for entry, words, meaning in sorted(zip(rows, terms, meanings, strict=True), key=lambda row: _accented(row[0])):
             if not 0 < len(words) <= LONGEST_PHRASE or "," in words:
                 continue
-            said = entry.mark + " ".join(meaning)
-            phrase, language = " ".join(words), entry.language
-            if found.setdefault(phrase, {}).setdefault(language, said) != said:
-                spelled = " ".join(spelled_words(entry.term))
-                if spelled != phrase:
-                    found.setdefault(spelled, {}).setdefault(language, said)
-            if language == ENGLISH and words == meaning and len(words) == 1:
+            phrase, said = " ".join(words), entry.mark + " ".join(meaning)
+            found.setdefault(phrase, {}).setdefault(entry.language, said)
+            if _accented(entry):
+                accented.append((phrase, " ".join(spelled_words(entry.term)), entry.language, said))
+            if entry.language == ENGLISH and words == meaning and len(words) == 1:
                 own.update(words)
+        for phrase, spelled, language, said in accented:
+            if spelled != phrase and any(other != said for other in found[phrase].values()):
+                found.setdefault(spelled, {}).setdefault(language, said)
         for word in own:
             found.setdefault(word, {}).setdefault(ENGLISH, IS_PRODUCT + word)
         lines = {
@@ -195,12 +197,15 @@ class Lexicon:
         return known
 
     def _spelled_meaning(self, words: list[str], spelled: list[str]) -> Meanings:
-        """What the lexicon says of words with their accents, and for other languages without."""
-        phrase = " ".join(words)
-        if spelled == words:
-            return self._meaning(phrase)
-        exact = self._meaning(" ".join(spelled))
-        return self._meaning(phrase) | exact if exact else self._meaning(phrase)
+        """What the lexicon says of words: where it has them with their accents, that alone (`blé` is no Danish `ble`).
+
+        English leaves accents out and keeps its meaning.
+        """
+        plain = self._meaning(" ".join(words))
+        exact = self._meaning(" ".join(spelled)) if spelled != words else {}
+        if not exact or ENGLISH not in plain:
+            return exact or plain
+        return {ENGLISH: plain[ENGLISH]} | exact
 
     def _meaning(self, phrase: str) -> Meanings:
         """What the lexicon says of a phrase, {} where nothing."""

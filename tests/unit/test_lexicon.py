@@ -142,6 +142,15 @@ def test_a_word_put_right_leaves_the_others_their_accents() -> None:
     assert found == ["skal plast , " + Lexicon.of_entries(entries).glossed(["skål plast"])[0].split(" , ")[1]]
 
 
+def test_accents_decide_between_words_of_different_languages() -> None:
+    wheat, diaper = Entry("fr", "blé", "wheat", ""), Entry("da", "ble", "diaper", "")
+    english = Entry("en", "ble", "x", "")
+    for entries in ([wheat, diaper], [diaper, wheat]):
+        lexicon = Lexicon.of_entries(entries)
+        assert lexicon.glossed(["Blé 1 kg", "Ble 4"]) == ["Blé 1 kg , wheat", "Ble 4 , diaper wheat"]
+    assert Lexicon.of_entries([wheat, english]).glossed(["Blé"]) == Lexicon.of_entries([english]).glossed(["Blé"])
+
+
 def test_a_model_without_a_lexicon_puts_words_right_and_says_nothing_of_years() -> None:
     assert Lexicon.of({}).glossed(["Chateu 2015"], meant=lambda word: word.replace("teu", "teau")) == ["chateau 2015"]
 
