@@ -11,14 +11,13 @@ Only numpy is imported: every batch is a fresh process, and loading must be quic
 """
 
 from bisect import bisect_right
-from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from lib.words.numbers import F32, F64, I8, Fitted, Scores
+from lib.words.numbers import F32, F64, Fitted, Scores
 from lib.words.sums import add_rows
 from lib.words.terms import FIRST, MARKED, Stream, WordPieces, Words, lengths_of
 
@@ -61,9 +60,10 @@ class WordModel:
             np.array([fitted.vector_scale, fitted.wide_scale], dtype=np.float32),
             [self._dimensions, len(fitted.intercept)],
         )
-        # Memory that is never written to is never taken.
+        # In the order in which they are met: memory that is never written to is never taken.
         self._of_pieces = np.empty((len(terms.pieces), len(self._start)), dtype=np.float32)
-        self._piece_met = np.zeros(len(terms.pieces), dtype=np.bool_)
+        self._place_of_piece = np.full(len(terms.pieces), -1, dtype=np.int32)
+        self._pieces_met = 0
         self._sums = self._hidden = self._deep = np.empty((0, 0), dtype=np.float32)
         self._forget()
 
@@ -214,15 +214,17 @@ class WordModel:
         known = np.flatnonzero(numbers >= FIRST)
         own[0, known] = self._add(numbers[known] - FIRST, WORD, self._words.word_squares[first:][known])
         having = np.flatnonzero(np.diff(pieces.ends))
-        new = np.unique(pieces.numbers[~self._piece_met[pieces.numbers]])
-        self._of_pieces[new] = self._whole[len(self._rarity) + new] * self._scales
-        self._piece_met[new] = True
+        new = np.unique(pieces.numbers[self._place_of_piece[pieces.numbers] < 0])
+        start, self._pieces_met = self._pieces_met, self._pieces_met + len(new)
+        self._unpack(len(self._rarity) + new, out=self._of_pieces[start : self._pieces_met])
+        self._place_of_piece[new] = np.arange(start, self._pieces_met)
         own[1, having] = rows = self._more(PIECES, self._words.piece_squares[first:][having])
         ends = np.append(pieces.ends[having], pieces.ends[-1])
         if len(rows):
             sums = self._table[rows[0] : self._used]
             sums[:] = 0
-            add_rows(sums, self._of_pieces, pieces.numbers, pieces.values, ends)
+            places = self._place_of_piece[pieces.numbers]
+            add_rows(sums, self._of_pieces, places, pieces.values, ends)
         self._word_rows = np.append(self._word_rows, own[0])
         self._piece_rows = np.append(self._piece_rows, own[1])
 
@@ -233,7 +235,7 @@ class WordModel:
         numbers = self._more(kinds, squares)
         if len(terms):
             rows = self._table[numbers[0] : self._used]
-            np.multiply(self._whole[terms], self._scales, out=rows)
+            self._unpack(terms, out=rows)
             rows *= self._rarity[terms][:, None]
         return numbers
 
@@ -248,10 +250,10 @@ class WordModel:
         self._squares[start : self._used] = squares
         return np.arange(start, self._used, dtype=np.int32)
 
-    @cached_property
-    def _whole(self) -> I8:
-        """(t, d + c): all terms' vectors and weights, unpacked when the first of them is needed."""
-        return np.hstack([self.fitted.vectors, self.fitted.wide.dense()])
+    def _unpack(self, terms: npt.NDArray[np.integer], out: F32) -> None:
+        """Write the (n, d + c) vectors and weights of some terms."""
+        packed = np.hstack([self.fitted.vectors[terms], self.fitted.wide.dense(terms)])
+        np.multiply(packed, self._scales, out=out)
 
 
 def _chunks(texts: list[str]) -> list[tuple[int, int]]:

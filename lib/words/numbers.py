@@ -39,17 +39,29 @@ class Rows:
         gaps[starts] = columns[starts]
         return cls(whole[rows, columns], _narrow(gaps), _narrow(counts), whole.shape[1])
 
-    def dense(self) -> I8:
-        """The (t, c) matrix."""
+    def dense(self, rows: npt.NDArray[np.integer] | None = None) -> I8:
+        """The (n, c) matrix of some rows, all of them if None."""
         counts = self.counts.astype(np.int64)
+        values, gaps = self.values, self.gaps
+        if rows is not None:
+            starts, counts = self._starts[rows], counts[rows]
+            within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            chosen = np.repeat(starts, counts) + within
+            values, gaps = values[chosen], gaps[chosen]
         ends = np.cumsum(counts)
         # Along all rows at once; each row is then moved to its own start.
-        places = np.cumsum(self.gaps, dtype=np.int64)
+        places = np.cumsum(gaps, dtype=np.int64)
         before = np.append(0, places)[ends - counts]
         places += np.repeat(np.arange(len(counts)) * self.columns - before, counts)
         result = np.zeros((len(counts), self.columns), dtype=np.int8)
-        result.ravel()[places] = self.values
+        result.ravel()[places] = values
         return result
+
+    @cached_property
+    def _starts(self) -> npt.NDArray[np.int64]:
+        """(t,) where the entries of each row begin."""
+        starts: npt.NDArray[np.int64] = np.cumsum(self.counts, dtype=np.int64) - self.counts
+        return starts
 
 
 @dataclass(frozen=True)

@@ -265,6 +265,9 @@ def test_packed_rows_are_unpacked_as_they_were() -> None:
     for columns in (1, 40, 300):
         whole = (chance.integers(-127, 128, (50, columns)) * (chance.random((50, columns)) < 0.2)).astype(np.int8)
         assert (Rows.of(whole).dense() == whole).all()
+        some = np.array([49, 0, 7, 7, *np.flatnonzero(~whole.any(axis=1))])
+        assert (Rows.of(whole).dense(some) == whole[some]).all()
+        assert Rows.of(whole).dense(some[:0]).shape == (0, columns)
     assert Rows.of(np.zeros((3, 2), dtype=np.int8)).dense().tolist() == [[0, 0]] * 3
 
 
