@@ -8,10 +8,12 @@ ones that it has (`kananmunapasta`), or taken for a form of one (`tomaattia`).
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from lib.words.grammar import ENDINGS, LINKS
 from lib.words.lexicon_entries import ENGLISH, IS_BRAND, IS_PRODUCT, Entry
 from lib.words.splitting import plain_words, spelled_words
 from lib.words.terms import is_size
@@ -23,28 +25,6 @@ LONGEST_PHRASE = 4
 PART, LAST_PART, COMPOUND = 3, 5, 6
 # What a word taken apart or for a form of another counts beside one that is found as it is.
 GUESSED = 0.7
-# Letters between the parts of a compound.
-_LINKS = {
-    "da": ("s", "e"),
-    "de": ("s", "n", "en", "es", "er", "e"),
-    "fi": ("n",),
-    "nb": ("s", "e"),
-    "nl": ("s", "en", "e", "n"),
-    "sv": ("s", "e"),
-}
-# What words end with beside what the lexicon has, and what stands there instead.
-_ENDINGS = {
-    "da": ("erne", "ene", "en", "et", "er", "e", "s", "r", "n"),
-    "de": ("en", "es", "er", "em", "e", "n", "s"),
-    "en": ("es", "s"),
-    "es": ("es", "s", "os>o", "as>o", "a>o"),
-    "fi": ("ssa", "sta", "lla", "ita", "ja", "ia", "ta", "a", "n", "t", "ja>i", "ien>i", "en>i", "ea>i", "it>i"),
-    "fr": ("s", "x", "es", "e", "aux>al", "ees>e"),
-    "it": ("i>o", "i>e", "e>a", "he>a", "hi>o", "a>o", "i>a"),
-    "nb": ("ene", "en", "et", "er", "e", "a", "s", "r", "n"),
-    "nl": ("jes", "en", "tje", "je", "s", "e", "n"),
-    "sv": ("arna", "erna", "orna", "en", "et", "ar", "er", "or", "na", "n", "t", "a", "s", "or>a", "ade>ad"),
-}
 # A year says that something has a vintage, whichever it is: most often wine, now and then a calendar.
 _YEAR, VINTAGE = re.compile(r"19[5-9]\d|20[0-4]\d"), "vintage"
 # Words remembered before they are forgotten all at once.
@@ -127,7 +107,12 @@ class Lexicon:
 
     def understands(self, word: str) -> bool:
         """Whether it has a plain word, or takes it for a form of one or made of several, in any language."""
-        return word in self._phrases or bool(self._form(word)) or any(self._made_of(word, each) for each in _LINKS)
+        has = word in self._phrases or word in self._within_phrases
+        return has or bool(self._form(word)) or any(self._made_of(word, each) for each in LINKS)
+
+    @cached_property
+    def _within_phrases(self) -> set[str]:
+        return {word for phrase in self._phrases if " " in phrase for word in phrase.split(" ")}
 
     def glossed(self, texts: Sequence[str], *, meant: Callable[[str], str] | None = None) -> list[str]:
         """Each text, and behind a comma the English of what is not English in it.
@@ -223,7 +208,7 @@ class Lexicon:
 
     def _form(self, word: str) -> Meanings:
         found: Meanings = {}
-        for language, endings in _ENDINGS.items():
+        for language, endings in ENDINGS.items():
             for ending in endings:
                 suffix, _, instead = ending.partition(">")
                 stem = word.removesuffix(suffix) + instead
@@ -234,7 +219,7 @@ class Lexicon:
 
     def _compound(self, word: str) -> Meanings:
         found: Meanings = {}
-        for language in _LINKS:
+        for language in LINKS:
             parts = self._made_of(word, language)
             if parts is None:
                 # An unknown first part, and what it is a kind of.
@@ -266,7 +251,7 @@ class Lexicon:
             first = self._part(word[:at], language)
             if not first:
                 continue
-            for link in ("", *_LINKS[language]):
+            for link in ("", *LINKS[language]):
                 if word.startswith(link, at) and len(word) - at - len(link) >= PART:
                     rest = self._parts(word[at + len(link) :], language, most=most - 1)
                     if rest is not None and (best is None or len(rest) + 1 < len(best)):

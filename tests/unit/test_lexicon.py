@@ -158,6 +158,8 @@ def test_a_model_without_a_lexicon_puts_words_right_and_says_nothing_of_years() 
 def test_it_understands_forms_and_compounds_of_what_it_has(small: Lexicon) -> None:
     assert all(map(small.understands, ["mjolk", "mandeln", "mandelkuchen"]))
     assert not any(map(small.understands, ["xyzkuchen", "mjlok"]))
+    phrase = Lexicon.of_entries([Entry("da", "uden tilsat sukker", "no added sugar", "")])
+    assert phrase.understands("tilsat") and "tilsat" not in {*phrase.words}
     assert {"mjolk", "mandel"} < {*small.words} and not any(" " in word for word in small.words)
 
 
