@@ -9,6 +9,7 @@ ones that it has (`kananmunapasta`), or taken for a form of one (`tomaattia`).
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -149,7 +150,7 @@ class Lexicon:
         said = dict.fromkeys(
             word for language in winners for gloss in _speaking(read[language][2]) for word in gloss.split()
         )
-        if any(_YEAR.fullmatch(word) for word in words):
+        if _has_year(words):
             said[VINTAGE] = None
         return " ".join(word for word in said if word not in words)
 
@@ -273,6 +274,13 @@ def _speaking(glosses: list[str]) -> list[str]:
     """The English without marks; that of brands only where no word says what the product is."""
     has_product = any(gloss.startswith(IS_PRODUCT) for gloss in glosses)
     return [gloss[1:] for gloss in glosses if not (has_product and gloss.startswith(IS_BRAND))]
+
+
+def _has_year(words: list[str]) -> bool:
+    """Whether a year is among some words: `2000` is none before a unit."""
+    return any(
+        _YEAR.fullmatch(word) and not (after.isalpha() and is_size(after)) for word, after in pairwise([*words, ""])
+    )
 
 
 def _accented(entry: Entry) -> bool:

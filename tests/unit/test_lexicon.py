@@ -85,6 +85,8 @@ def test_a_year_says_that_there_is_a_vintage_in_any_language() -> None:
     years = Lexicon.of_entries(ENTRIES, english=["2019", "rebula"])
     assert glossed(years, "Rebula 2019") == "vintage"
     assert glossed(years, "Mjölk 1987") == "milk vintage"
+    assert glossed(years, "Mjölk 2000 ml") == "milk"
+    assert glossed(years, "Rebula 2019 75 cl") == glossed(years, "Rebula 2019 75cl") == "vintage"
     assert glossed(years, "Rebula 2050") == glossed(years, "Rebula 201") == ""
 
 
