@@ -1,4 +1,4 @@
-"""How words of the lexicon's languages end, and how they are joined."""
+"""How words of the lexicon's languages begin, end and are joined."""
 
 # Letters between the parts of a compound.
 LINKS = {
@@ -22,3 +22,6 @@ ENDINGS = {
     "nl": ("jes", "en", "tje", "je", "s", "e", "n"),
     "sv": ("arna", "erna", "orna", "en", "et", "ar", "er", "or", "na", "n", "t", "a", "s", "or>a", "ade>ad"),
 }
+# What loses its vowel and is joined to a word before one of these letters; longer ones first.
+ELIDED = {"fr": ("d", "l"), "it": ("dell", "nell", "sull", "all", "d", "l")}
+ELIDED_BEFORE = "aeiouh"

@@ -14,9 +14,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from lib.words.grammar import ENDINGS, LINKS
+from lib.words.grammar import ELIDED, ELIDED_BEFORE, ENDINGS, LINKS
 from lib.words.lexicon_entries import ENGLISH, IS_BRAND, IS_PRODUCT, Entry
-from lib.words.splitting import plain_words, spelled_words
+from lib.words.splitting import plain_words, spelled_words, with_accents
 from lib.words.terms import is_size
 
 ARRAYS = ("lexicon_phrases", "lexicon_english")
@@ -68,7 +68,7 @@ class Lexicon:
         own = {word for word in english if not _YEAR.fullmatch(word)}
         # Words without accents first: `skal` (peel) is what is meant by skal, not `skål` (bowl).
         for entry, words, meaning in sorted(zip(rows, terms, meanings, strict=True), key=lambda row: _accented(row[0])):
-            if not 0 < len(words) <= LONGEST_PHRASE or "," in words:
+            if not 0 < len(words) <= LONGEST_PHRASE or ("," in words and "/" not in entry.term):
                 continue
             phrase, said = " ".join(words), entry.mark + " ".join(meaning)
             found.setdefault(phrase, {}).setdefault(entry.language, said)
@@ -128,7 +128,7 @@ class Lexicon:
             said = text if right == words else " ".join(right)
             english = ""
             if self._phrases and not self._english.issuperset(right):
-                spelled = _with_accents(text, words)
+                spelled = with_accents(text, words)
                 english = self.english_of(
                     right, [new if new != old else own for old, new, own in zip(words, right, spelled, strict=True)]
                 )
@@ -208,15 +208,25 @@ class Lexicon:
         return ({}, 0.0) if is_size(word) else (self._form(word) or self._compound(word), GUESSED)
 
     def _form(self, word: str) -> Meanings:
-        found: Meanings = {}
-        for language, endings in ENDINGS.items():
-            for ending in endings:
-                suffix, _, instead = ending.partition(">")
-                stem = word.removesuffix(suffix) + instead
-                if word.endswith(suffix) and len(stem) > PART and (meaning := self._part(stem, language)):
-                    found[language] = meaning
-                    break
-        return found
+        said = {language: self._inflected(word, language) or self._elided(word, language) for language in ENDINGS}
+        return {language: meaning for language, meaning in said.items() if meaning}
+
+    def _inflected(self, word: str, language: str) -> str:
+        """The marked English of what a word is a form of, '' where it is of nothing."""
+        for ending in ENDINGS[language]:
+            suffix, _, instead = ending.partition(">")
+            stem = word.removesuffix(suffix) + instead
+            if word.endswith(suffix) and len(stem) > PART and (meaning := self._part(stem, language)):
+                return meaning
+        return ""
+
+    def _elided(self, word: str, language: str) -> str:
+        """The marked English of what stands behind an article: plain words lack apostrophes (`doignons`)."""
+        for article in ELIDED.get(language, ()):
+            rest = word.removeprefix(article)
+            if rest != word and len(rest) > PART and rest[0] in ELIDED_BEFORE:
+                return self._part(rest, language) or self._inflected(rest, language)
+        return ""
 
     def _compound(self, word: str) -> Meanings:
         found: Meanings = {}
@@ -285,9 +295,3 @@ def _has_year(words: list[str]) -> bool:
 
 def _accented(entry: Entry) -> bool:
     return not entry.term.isascii()
-
-
-def _with_accents(text: str, words: list[str]) -> list[str]:
-    """A text's words with their accents; its plain words where it has none, or breaks make the two differ in number."""
-    spelled = words if text.isascii() else spelled_words(text)
-    return spelled if len(spelled) == len(words) else words

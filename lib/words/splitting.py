@@ -25,3 +25,9 @@ def plain_words(texts: Iterable[str]) -> list[list[str]]:
 def spelled_words(text: str) -> list[str]:
     """A text's words in small letters with their accents, as many as its plain words where there are no breaks."""
     return _WORD.findall(unicodedata.normalize("NFC", text).casefold().replace("'", "").replace("’", ""))
+
+
+def with_accents(text: str, words: list[str]) -> list[str]:
+    """A text's words with their accents; its plain words where it has none, or breaks make the two differ in number."""
+    spelled = words if text.isascii() else spelled_words(text)
+    return spelled if len(spelled) == len(words) else words

@@ -153,6 +153,19 @@ def test_accents_decide_between_words_of_different_languages() -> None:
     assert Lexicon.of_entries([wheat, english]).glossed(["Blé"]) == Lexicon.of_entries([english]).glossed(["Blé"])
 
 
+def test_an_article_without_its_vowel_is_taken_off() -> None:
+    entries = [Entry("fr", "oignon", "onion", ""), Entry("it", "uovo", "egg", ""), Entry("fr", "sauce", "sauce", "")]
+    lexicon = Lexicon.of_entries(entries)
+    assert glossed(lexicon, "Sauce à l'oignon") == glossed(lexicon, "SAUCE D’OIGNONS") == "onion"
+    assert glossed(lexicon, "Pasta all'uovo") == "egg"
+    assert glossed(lexicon, "Loignard Dasauce") == ""
+
+
+def test_a_stroke_stands_between_words_of_a_term() -> None:
+    lexicon = Lexicon.of_entries([Entry("es", "s/pepitas", "seedless", "")])
+    assert glossed(lexicon, "MANDARINA S/PEPITAS") == "seedless"
+
+
 def test_a_model_without_a_lexicon_puts_words_right_and_says_nothing_of_years() -> None:
     assert Lexicon.of({}).glossed(["Chateu 2015"], meant=lambda word: word.replace("teu", "teau")) == ["chateau 2015"]
 
