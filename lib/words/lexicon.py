@@ -76,11 +76,11 @@ class Lexicon:
                 accented.append((phrase, " ".join(spelled_words(entry.term)), entry.language, said))
             if entry.language == ENGLISH and words == meaning and len(words) == 1:
                 own.update(words)
+        for word in own:
+            found.setdefault(word, {}).setdefault(ENGLISH, IS_PRODUCT + word)
         for phrase, spelled, language, said in accented:
             if spelled != phrase and any(other != said for other in found[phrase].values()):
                 found.setdefault(spelled, {}).setdefault(language, said)
-        for word in own:
-            found.setdefault(word, {}).setdefault(ENGLISH, IS_PRODUCT + word)
         lines = {
             phrase: "\t".join(f"{language}={english}" for language, english in sorted(meaning.items()))
             for phrase, meaning in sorted(found.items())
@@ -126,9 +126,10 @@ class Lexicon:
         for text, words in zip(texts, plain_words(texts), strict=True):
             right = words if meant is None or self._english.issuperset(words) else [meant(word) for word in words]
             said = text if right == words else " ".join(right)
+            spelled = with_accents(text, words)
             english = ""
-            if self._phrases and not self._english.issuperset(right):
-                spelled = with_accents(text, words)
+            # An accent makes another word: `Fläsk` is no English flask.
+            if self._phrases and not (spelled == words and self._english.issuperset(right)):
                 english = self.english_of(
                     right, [new if new != old else own for old, new, own in zip(words, right, spelled, strict=True)]
                 )
@@ -183,15 +184,9 @@ class Lexicon:
         return known
 
     def _spelled_meaning(self, words: list[str], spelled: list[str]) -> Meanings:
-        """What the lexicon says of words: where it has them with their accents, that alone (`blé` is no Danish `ble`).
-
-        English leaves accents out and keeps its meaning.
-        """
-        plain = self._meaning(" ".join(words))
+        """What the lexicon says of words: where it has them with accents, that alone (`blé` is no Danish `ble`)."""
         exact = self._meaning(" ".join(spelled)) if spelled != words else {}
-        if not exact or ENGLISH not in plain:
-            return exact or plain
-        return {ENGLISH: plain[ENGLISH]} | exact
+        return exact or self._meaning(" ".join(words))
 
     def _meaning(self, phrase: str) -> Meanings:
         """What the lexicon says of a phrase, {} where nothing."""
