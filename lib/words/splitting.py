@@ -28,6 +28,11 @@ def spelled_words(text: str) -> list[str]:
 
 
 def with_accents(text: str, words: list[str]) -> list[str]:
-    """A text's words with their accents; its plain words where it has none, or breaks make the two differ in number."""
-    spelled = words if text.isascii() else spelled_words(text)
-    return spelled if len(spelled) == len(words) else words
+    """A text's plain words and breaks with their accents; as they are where it has none, or they differ in number."""
+    if text.isascii():
+        return words
+    spelled = spelled_words(text)
+    if len(spelled) != len(words) - words.count(","):
+        return words
+    following = iter(spelled)
+    return [word if word == "," else next(following) for word in words]

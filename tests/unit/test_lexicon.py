@@ -154,6 +154,7 @@ def test_accents_decide_between_words_of_different_languages() -> None:
         lexicon = Lexicon.of_entries(entries, english=["flask"])
         assert lexicon.glossed(["Blé 1 kg", "Ble 4"]) == ["Blé 1 kg , wheat", "Ble 4 , diaper wheat"]
         assert lexicon.glossed(["Fläsk", "Flask"]) == ["Fläsk , pork", "Flask"]
+        assert lexicon.glossed(["Flask, fläsk"]) == ["Flask, fläsk , pork"]
 
 
 def test_an_article_without_its_vowel_is_taken_off() -> None:
