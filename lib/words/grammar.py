@@ -22,6 +22,6 @@ ENDINGS = {
     "nl": ("jes", "en", "tje", "je", "s", "e", "n"),
     "sv": ("arna", "erna", "orna", "en", "et", "ar", "er", "or", "na", "n", "t", "a", "s", "or>a", "ade>ad"),
 }
-# What loses its vowel and is joined to a word before one of these letters; longer ones first.
+# What loses its vowel and is joined to a following word that begins with one of these letters; longer ones first.
 ELIDED = {"fr": ("d", "l"), "it": ("dell", "nell", "sull", "all", "d", "l")}
 ELIDED_BEFORE = "aeiouh"

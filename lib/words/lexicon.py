@@ -103,7 +103,7 @@ class Lexicon:
 
     @property
     def words(self) -> Iterator[str]:
-        """The plain words that it has by themselves, in any language."""
+        """The words that it has by themselves, in any language, plain and some with their accents."""
         return (phrase for phrase in self._phrases if " " not in phrase)
 
     def understands(self, word: str) -> bool:
@@ -126,7 +126,7 @@ class Lexicon:
         for text, words in zip(texts, plain_words(texts), strict=True):
             right = words if meant is None or self._english.issuperset(words) else [meant(word) for word in words]
             said = text if right == words else " ".join(right)
-            spelled = with_accents(text, words)
+            spelled = with_accents(text, words) if self._phrases else words
             english = ""
             # An accent makes another word: `Fläsk` is no English flask.
             if self._phrases and not (spelled == words and self._english.issuperset(right)):
@@ -216,9 +216,9 @@ class Lexicon:
         return ""
 
     def _elided(self, word: str, language: str) -> str:
-        """The marked English of what stands behind an article: plain words lack apostrophes (`doignons`)."""
-        for article in ELIDED.get(language, ()):
-            rest = word.removeprefix(article)
+        """The marked English behind a preposition or article: plain words lack apostrophes (`doignons`)."""
+        for first in ELIDED.get(language, ()):
+            rest = word.removeprefix(first)
             if rest != word and len(rest) > PART and rest[0] in ELIDED_BEFORE:
                 return self._part(rest, language) or self._inflected(rest, language)
         return ""

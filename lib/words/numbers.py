@@ -40,21 +40,19 @@ class Rows:
         return cls(whole[rows, columns], _narrow(gaps), _narrow(counts), whole.shape[1])
 
     def dense(self, rows: npt.NDArray[np.integer] | None = None) -> I8:
-        """The (n, c) matrix of some rows, all of them if None."""
-        counts = self.counts.astype(np.int64)
-        values, gaps = self.values, self.gaps
-        if rows is not None:
-            starts, counts = self._starts[rows], counts[rows]
-            within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-            chosen = np.repeat(starts, counts) + within
-            values, gaps = values[chosen], gaps[chosen]
+        """The (n, c) matrix of some rows, of all if None."""
+        if rows is None:
+            rows = np.arange(len(self.counts))
+        counts = self.counts[rows].astype(np.int64)
         ends = np.cumsum(counts)
+        starts = ends - counts
+        chosen = np.arange(counts.sum()) + np.repeat(self._starts[rows] - starts, counts)
         # Along all rows at once; each row is then moved to its own start.
-        places = np.cumsum(gaps, dtype=np.int64)
-        before = np.append(0, places)[ends - counts]
+        places = np.cumsum(self.gaps[chosen], dtype=np.int64)
+        before = np.append(0, places)[starts]
         places += np.repeat(np.arange(len(counts)) * self.columns - before, counts)
         result = np.zeros((len(counts), self.columns), dtype=np.int8)
-        result.ravel()[places] = values
+        result.ravel()[places] = self.values[chosen]
         return result
 
     @cached_property
