@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lib.words.grammar import ELIDED, ELIDED_BEFORE, ENDINGS, LINKS
 from lib.words.lexicon_entries import ENGLISH, IS_BRAND, IS_PRODUCT, Entry
-from lib.words.splitting import plain_words, spelled_words, with_accents
+from lib.words.splitting import plain_words, with_accents
 from lib.words.terms import is_size
 
 ARRAYS = ("lexicon_phrases", "lexicon_english")
@@ -72,14 +72,15 @@ class Lexicon:
                 continue
             phrase, said = " ".join(words), entry.mark + " ".join(meaning)
             found.setdefault(phrase, {}).setdefault(entry.language, said)
-            if _accented(entry):
-                accented.append((phrase, " ".join(spelled_words(entry.term)), entry.language, said))
+            spelled = " ".join(with_accents(entry.term, words))
+            if spelled != phrase:
+                accented.append((phrase, spelled, entry.language, said))
             if entry.language == ENGLISH and words == meaning and len(words) == 1:
                 own.update(words)
         for word in own:
             found.setdefault(word, {}).setdefault(ENGLISH, IS_PRODUCT + word)
         for phrase, spelled, language, said in accented:
-            if spelled != phrase and any(other != said for other in found[phrase].values()):
+            if any(other != said for other in found[phrase].values()):
                 found.setdefault(spelled, {}).setdefault(language, said)
         lines = {
             phrase: "\t".join(f"{language}={english}" for language, english in sorted(meaning.items()))
